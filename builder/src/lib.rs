@@ -1,0 +1,1 @@
+//! Builds applications to WebAssembly modules in a sandbox.

@@ -1,0 +1,1 @@
+//! The device agent: session, store and supervisor, sans I/O.

@@ -1,0 +1,1 @@
+//! The WebAssembly runtime and its host functions, on hosts and Cortex-M.

@@ -1,0 +1,1 @@
+//! The wire protocol between device and gateway, and the signed objects.

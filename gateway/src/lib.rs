@@ -1,0 +1,1 @@
+//! A courier between the cluster and the devices.

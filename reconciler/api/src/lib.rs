@@ -1,0 +1,1 @@
+//! The kinds of Wasmbed: pure types, parsing, validation and CRDs.

@@ -1,0 +1,2 @@
+//! `wasmbed`: the one binary.
+fn main() {}

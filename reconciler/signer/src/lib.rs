@@ -1,0 +1,1 @@
+//! Signs and pushes Assignments; no other duty.

@@ -1,0 +1,1 @@
+//! Follows a Git repository and brings a fleet to what it declares.

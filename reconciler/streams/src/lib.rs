@@ -1,0 +1,1 @@
+//! The streams between components: HTTP/2 with CBOR bodies.

@@ -1,0 +1,1 @@
+//! Runs emulated devices as declared.
