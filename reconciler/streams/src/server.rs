@@ -1,0 +1,134 @@
+//! Serving streams on a Unix socket.
+
+use std::future::Future;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, post};
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use http::header;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::service::TowerToHyperService;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::StreamError;
+use crate::item::{IN_FLIGHT, Receiver, Sender};
+
+/// A CBOR sequence (RFC 8742, section 6).
+pub(crate) const CONTENT_TYPE: &str = "application/cbor-seq";
+
+/// A socket that is being served. It stops, connections and all, when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    socket: PathBuf,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Server {
+    /// The socket's path.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+        // Whoever finds the socket gone knows at once that nobody serves it.
+        let _ = std::fs::remove_file(&self.socket);
+    }
+}
+
+/// Serves `router` over HTTP/2 on a Unix socket of mode 0600, until the [`Server`] is dropped. A socket file that
+/// nobody serves any more is replaced.
+///
+/// # Errors
+/// When another process serves the socket, or the system refuses it.
+pub async fn serve(socket: &Path, router: Router) -> Result<Server, StreamError> {
+    let listen = |source| StreamError::Listen { socket: socket.to_owned(), source };
+    if UnixStream::connect(socket).await.is_ok() {
+        return Err(StreamError::InUse { socket: socket.to_owned() });
+    }
+    match std::fs::remove_file(socket) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(listen(error)),
+        _ => {}
+    }
+    if let Some(parent) = socket.parent() {
+        std::fs::create_dir_all(parent).map_err(listen)?;
+        // The folder shuts others out from the moment the socket exists; the socket's own mode follows.
+        std::fs::set_permissions(parent, std::fs::Permissions::from_mode(0o700)).map_err(listen)?;
+    }
+    let listener = UnixListener::bind(socket).map_err(listen)?;
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600)).map_err(listen)?;
+    let task = tokio::spawn(accept(listener, router));
+    Ok(Server { socket: socket.to_owned(), task })
+}
+
+async fn accept(listener: UnixListener, router: Router) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    let service = TowerToHyperService::new(router.clone());
+                    connections.spawn(async move {
+                        let served = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                            .initial_stream_window_size(1 << 20)
+                            .serve_connection(TokioIo::new(stream), service)
+                            .await;
+                        if let Err(error) = served {
+                            tracing::debug!(%error, "a stream's connection ended");
+                        }
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a stream");
+                    // Only descriptors can be short here; they come back as connections end.
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+/// Answers a POST with a stream in both directions; `handler` runs until it returns, which ends the answer.
+pub fn bidirectional<In, Out, F, Fut, S>(handler: F) -> MethodRouter<S>
+where
+    In: DeserializeOwned + 'static,
+    Out: Serialize + 'static,
+    F: Fn(Receiver<In>, Sender<Out>) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+    S: Clone + Send + Sync + 'static,
+{
+    post(move |body: Body| {
+        let handler = handler.clone();
+        async move {
+            let incoming = body.into_data_stream().map_err(|error| StreamError::Http(error.to_string())).boxed();
+            respond(move |sender| handler(Receiver::new(incoming), sender))
+        }
+    })
+}
+
+/// An answer whose body `handler` writes; for a GET that streams.
+pub fn respond<Out, F, Fut>(handler: F) -> Response
+where
+    Out: Serialize,
+    F: FnOnce(Sender<Out>) -> Fut,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let (sender, outgoing) = mpsc::channel::<Bytes>(IN_FLIGHT);
+    tokio::spawn(handler(Sender::new(sender)));
+    let body = Body::from_stream(ReceiverStream::new(outgoing).map(Ok::<_, std::convert::Infallible>));
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response()
+}
