@@ -1,1 +1,25 @@
 //! The device agent: session, store and supervisor, sans I/O.
+//!
+//! One [`Agent`] is one device. It takes in [`Event`]s and gives out [`Action`]s; sockets, flash, clocks and
+//! the WebAssembly runtime belong to the platform around it.
+
+#![no_std]
+
+extern crate alloc;
+
+mod action;
+mod agent;
+mod event;
+mod flash;
+mod provisioning;
+mod tls;
+
+pub use action::{Action, Capabilities, Limits, ModuleLocation, StartApplication};
+pub use agent::{Agent, Board, Options};
+pub use event::{ApplicationEvent, Connection, Event, Instance, Level};
+pub use flash::{FlashAction, FlashDone, FlashFailed, Geometry};
+pub use provisioning::{MAX_ADDRESS, MAX_GATEWAYS, MAX_PROVISIONING, Pairing, Provisioning, ProvisioningError};
+pub use tls::{Entropy, EntropyFailed};
+
+/// Most bytes in one [`Action::Send`].
+pub const MAX_SEND: usize = 4_096;

@@ -1,0 +1,105 @@
+//! What the agent asks of the platform.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::event::{Connection, Instance, Level};
+use crate::flash::FlashAction;
+
+/// One thing for the platform to do. The platform takes them in order; those that complete tell it by an
+/// [`Event`](crate::Event).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Open a byte stream to a gateway; answered by `Connected` or `Disconnected`.
+    Connect {
+        /// Names the connection from now on.
+        connection: Connection,
+        /// `host:port`.
+        address: String,
+    },
+    /// Send bytes, in order; answered by `Sent`. The agent gives no second one before that.
+    Send {
+        /// The connection.
+        connection: Connection,
+        /// At most [`MAX_SEND`](crate::MAX_SEND) bytes.
+        bytes: Vec<u8>,
+    },
+    /// Close the connection once the bytes given before are sent. Not answered.
+    Close {
+        /// The connection.
+        connection: Connection,
+    },
+    /// Read, program or erase flash; answered by `Flash`.
+    Flash(FlashAction),
+    /// Start an application; answered by `Started` or `Refused`.
+    Start(StartApplication),
+    /// End a run; answered by the run's last event (`Stopped`, unless it ended by itself just then).
+    Stop {
+        /// The run.
+        instance: Instance,
+    },
+    /// Write a line to the device's own log (a UART, standard error).
+    Log {
+        /// How much it matters.
+        level: Level,
+        /// The text, without a line end.
+        text: String,
+    },
+}
+
+/// Everything a run of an application needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartApplication {
+    /// Names the run from now on.
+    pub instance: Instance,
+    /// The application's name.
+    pub application: String,
+    /// Where the verified module lies.
+    pub module: ModuleLocation,
+    /// Arguments, the first being what the program sees as its first argument after its name.
+    pub arguments: Vec<String>,
+    /// Environment and configuration: what `config(key)` and `environ_get` answer.
+    pub environment: Vec<(String, String)>,
+    /// What the run may use.
+    pub limits: Limits,
+    /// What the run may do besides computing, logging, telling time and sleeping.
+    pub capabilities: Capabilities,
+}
+
+/// Where a module lies in the store's flash region: one piece, contiguous, verified against its digest since
+/// the device started. It stays there unchanged for as long as the run lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModuleLocation {
+    /// First byte, from the start of the store's region.
+    pub offset: u32,
+    /// Length in bytes.
+    pub size: u32,
+    /// SHA-256 of the bytes.
+    pub digest: [u8; 32],
+}
+
+/// What a run may use. `None` means the platform's own default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// Linear memory in bytes.
+    pub memory: Option<u32>,
+    /// Processor time in milliseconds a second, all cores together (1,000 is one core).
+    pub cpu_ms_per_s: Option<u32>,
+    /// Log bytes a second.
+    pub log_bytes_per_s: Option<u32>,
+    /// Published messages a second.
+    pub messages_per_s: Option<u32>,
+}
+
+/// What a run may do besides computing, logging, telling time and sleeping.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Capabilities {
+    /// Topics it may publish: a topic, or a prefix followed by `/*`.
+    pub publish: Vec<String>,
+    /// Names of pins it may open.
+    pub gpio: Vec<String>,
+    /// Names of analogue inputs it may open.
+    pub adc: Vec<String>,
+    /// `host:port` pairs it may probe.
+    pub network: Vec<String>,
+}
