@@ -1,1 +1,3 @@
 //! Follows a Git repository and brings a fleet to what it declares.
+
+pub mod source;
