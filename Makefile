@@ -1,0 +1,32 @@
+# What a person types. `make help` lists it.
+.DEFAULT_GOAL := help
+.PHONY: help setup up test e2e lint bench soak
+CARGO ?= cargo
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+
+setup: ## install what is missing (Debian packages as root or with sudo, Rust targets)
+	@./setup.sh
+
+up: setup ## run everything on this machine: API, reconciler, gateways, emulated devices (UP="--state DIR" for options)
+	$(CARGO) build --release --locked -p wasmbed
+	@exec target/release/wasmbed up $(UP)
+
+test: setup ## every test, the end-to-end ones with real processes too
+	$(CARGO) test --workspace --locked
+
+e2e: setup ## only the end-to-end tests: real processes, a real bare repository, real pushes
+	$(CARGO) test --locked -p wasmbed --test '*' -- --nocapture
+
+lint: setup ## formatting and clippy, warnings are errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	for crate in builder/sdk/rust builder/templates/*/; do $(CARGO) fmt --manifest-path $$crate/Cargo.toml --check || exit 1; done
+
+bench: setup ## measure; prints, and writes target/bench.json
+	$(CARGO) bench --locked -p wasmbed --bench first_light
+
+soak: setup ## the property tests with many more cases, and the end-to-end tests again and again (SOAK=N rounds, default 10)
+	PROPTEST_CASES=20000 $(CARGO) test --workspace --locked --exclude wasmbed
+	for round in $$(seq $${SOAK:-10}); do $(CARGO) test --locked -p wasmbed --test '*' || exit 1; done

@@ -1,0 +1,51 @@
+#!/bin/sh
+# Installs what is missing to build, run and test Wasmbed, and nothing else; it can be run as often as one likes.
+# Usage: ./setup.sh            says what it does, a line for each thing it installs, nothing when all is there
+set -eu
+cd "$(dirname "$0")"
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# program:package; what each is for stands in `wasmbed doctor`.
+missing=""
+for pair in cc:gcc git:git make:make bwrap:bubblewrap wasm-opt:binaryen; do
+    has "${pair%%:*}" || missing="$missing ${pair##*:}"
+done
+if [ -n "$missing" ]; then
+    root=""
+    if [ "$(id -u)" -ne 0 ]; then
+        has sudo || fail "missing:$missing. Install them, or run this as root"
+        root="sudo"
+    fi
+    has apt-get || fail "missing:$missing. This is not a Debian system: install them with its own package program"
+    say "installing Debian packages:$missing"
+    $root apt-get update -qq
+    # shellcheck disable=SC2086 # a list of words
+    DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi
+
+has rustup || fail "rustup is missing: install it as https://rustup.rs says, then run this again"
+toolchain=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+if ! rustup toolchain list | grep -q "^$toolchain"; then
+    say "installing the Rust toolchain $toolchain"
+    rustup toolchain install "$toolchain" --profile minimal >/dev/null 2>&1 ||
+        fail "rustup cannot install the toolchain $toolchain; it says: $(rustup toolchain install "$toolchain" --profile minimal 2>&1 | tail -n 1)"
+fi
+components=$(rustup component list --toolchain "$toolchain" --installed)
+for component in clippy rustfmt rust-src; do
+    if ! printf '%s\n' "$components" | grep -q "^$component"; then
+        say "adding the component $component to Rust $toolchain"
+        rustup component add --toolchain "$toolchain" "$component" >/dev/null 2>&1 ||
+            fail "rustup cannot add $component; try: rustup component add --toolchain $toolchain $component"
+    fi
+done
+targets=$(rustup target list --toolchain "$toolchain" --installed)
+for target in wasm32-unknown-unknown wasm32-wasip1; do
+    if ! printf '%s\n' "$targets" | grep -q "^$target\$"; then
+        say "adding the target $target to Rust $toolchain"
+        rustup target add --toolchain "$toolchain" "$target" >/dev/null 2>&1 ||
+            fail "rustup cannot add $target; try: rustup target add --toolchain $toolchain $target"
+    fi
+done
