@@ -1,0 +1,192 @@
+//! The COSE_Sign1 envelope that all signed objects share, and why one may be refused.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use coset::{CborSerializable as _, CoseSign1, CoseSign1Builder, Header, HeaderBuilder, iana};
+
+use crate::cbor::{DecodeError, EncodeError, Item, Reader, Writer};
+use crate::id::PublicKey;
+use crate::key::SigningKey;
+use crate::limits::MAX_SIGNED;
+
+/// Bytes that the envelope adds to a payload: tags, headers, lengths and the signature.
+const ENVELOPE: usize = 80;
+
+/// Why a signed object is not believed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// More bytes than a signed object may have.
+    #[error("a signed object of {0} bytes, more than the {MAX_SIGNED} allowed")]
+    Oversized(usize),
+    /// Not a COSE_Sign1 with a payload.
+    #[error("not a COSE_Sign1 object")]
+    Envelope,
+    /// A header other than `alg: EdDSA`, critical ones included.
+    #[error("the header of a signed object holds something other than the algorithm EdDSA")]
+    Header,
+    /// No key that may sign this type made the signature, or it was made for another type.
+    #[error("not signed as a {0} by a key that may")]
+    Signature(&'static str),
+    /// The payload is signed but cannot be read; unknown fields end up here.
+    #[error("the payload of a signed object: {0}")]
+    Payload(#[from] DecodeError),
+    /// The payload is not in its one deterministic encoding.
+    #[error("the payload of a signed object is not deterministic CBOR")]
+    NotDeterministic,
+    /// It belongs to another fleet.
+    #[error("for the fleet {found:?}, not for {expected:?}")]
+    OtherFleet {
+        /// The fleet it names.
+        found: String,
+        /// The fleet it is needed for.
+        expected: String,
+    },
+    /// A KeySet older than one that was believed before.
+    #[error("a KeySet of epoch {found}, older than the stored epoch {stored}")]
+    OldEpoch {
+        /// Its epoch.
+        found: u64,
+        /// The highest epoch believed so far.
+        stored: u64,
+    },
+    /// A gateway credential for another TLS key than this connection's.
+    #[error("the gateway's credential is for another TLS key")]
+    OtherTlsKey,
+    /// An Assignment for another device.
+    #[error("an Assignment for another device")]
+    OtherDevice,
+    /// An Assignment made for another session.
+    #[error("an Assignment of another session")]
+    OtherSession,
+    /// An Assignment made for a session at another gateway.
+    #[error("an Assignment through the gateway {0:?}, which is not this one")]
+    OtherGateway(String),
+    /// An Assignment that is not newer than the last of this session.
+    #[error("Assignment {found} is not newer than {last}")]
+    NotNewer {
+        /// Its number.
+        found: u64,
+        /// The number of the last one.
+        last: u64,
+    },
+    /// An Assignment that names one application twice.
+    #[error("an Assignment that names {0:?} twice")]
+    DuplicateApplication(String),
+    /// A Release other than the one asked for.
+    #[error("another Release than the one asked for")]
+    OtherRelease,
+    /// A content rule of its type is broken.
+    #[error("{0}")]
+    Content(&'static str),
+}
+
+/// Why an object was not signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignError {
+    /// A field or the whole is too long for a device.
+    #[error(transparent)]
+    TooLong(#[from] EncodeError),
+    /// Every receiver would refuse it.
+    #[error("it would be refused: {0}")]
+    WouldBeRefused(#[from] Refusal),
+}
+
+/// A type that is signed.
+pub(super) trait Payload: Item {
+    /// What it is called, in errors.
+    const NAME: &'static str;
+    /// The `external_aad` of its signatures.
+    const AAD: &'static [u8];
+
+    /// The rules on its content that need nothing but itself.
+    fn check(&self) -> Result<(), Refusal>;
+
+    /// Its deterministic CBOR.
+    fn payload(&self) -> Result<Vec<u8>, EncodeError> {
+        let mut w = Writer::default();
+        self.write(&mut w);
+        w.finish(MAX_SIGNED - ENVELOPE)
+    }
+}
+
+/// Signs an object; its own content rules hold for what comes out.
+pub(super) fn sign<T: Payload>(object: &T, key: &SigningKey) -> Result<Vec<u8>, SignError> {
+    object.check()?;
+    let cose = CoseSign1Builder::new()
+        .protected(protected())
+        .payload(object.payload()?)
+        .create_signature(T::AAD, |message| key.sign(message).to_vec())
+        .build();
+    Ok(cose.to_vec().expect("headers and payload we built are encodable"))
+}
+
+/// Opens an object signed by any of `keys`.
+pub(super) fn verify<T: Payload>(cose: &[u8], keys: &[PublicKey]) -> Result<T, Refusal> {
+    let cose = envelope(cose)?;
+    cose.verify_signature(T::AAD, |signature, message| {
+        if keys.iter().any(|key| key.verify(message, signature)) { Ok(()) } else { Err(Refusal::Signature(T::NAME)) }
+    })?;
+    content(&cose)
+}
+
+/// Opens an object without asking who signed it.
+pub(super) fn read_unverified<T: Payload>(cose: &[u8]) -> Result<T, Refusal> {
+    content(&envelope(cose)?)
+}
+
+fn envelope(bytes: &[u8]) -> Result<CoseSign1, Refusal> {
+    if bytes.len() > MAX_SIGNED {
+        return Err(Refusal::Oversized(bytes.len()));
+    }
+    // coset decodes by recursion; what we make nests two deep, so anything deeper is refused before it gets there.
+    shallow(bytes)?;
+    let cose = CoseSign1::from_slice(bytes).map_err(|_| Refusal::Envelope)?;
+    if cose.protected.header != protected() || cose.unprotected != Header::default() {
+        return Err(Refusal::Header);
+    }
+    if cose.payload.is_none() {
+        return Err(Refusal::Envelope);
+    }
+    Ok(cose)
+}
+
+/// Checks for `[bytes, {..}, bytes, bytes]` with no more than a small number in the map, before anything recursive runs.
+fn shallow(bytes: &[u8]) -> Result<(), Refusal> {
+    let mut r = Reader::strict(bytes);
+    let parse = |r: &mut Reader<'_>| -> Result<usize, DecodeError> {
+        if r.array()? != 4 {
+            return Err(DecodeError::Syntax);
+        }
+        let protected = r.bytes()?;
+        let unprotected = r.map()?.len();
+        if unprotected > 0 {
+            return Ok(unprotected);
+        }
+        r.bytes()?;
+        r.bytes()?;
+        // The protected header is decoded too, and a single small entry is all it may hold.
+        Ok(if protected.len() > 3 { 1 } else { 0 })
+    };
+    match parse(&mut r) {
+        Ok(0) => r.finish().map_err(|_| Refusal::Envelope),
+        Ok(_) => Err(Refusal::Header),
+        Err(_) => Err(Refusal::Envelope),
+    }
+}
+
+fn content<T: Payload>(cose: &CoseSign1) -> Result<T, Refusal> {
+    let payload = cose.payload.as_deref().ok_or(Refusal::Envelope)?;
+    let mut r = Reader::strict(payload);
+    let object = T::read(&mut r)?;
+    r.finish()?;
+    object.check()?;
+    if object.payload().map_err(|_| Refusal::NotDeterministic)? != payload {
+        return Err(Refusal::NotDeterministic);
+    }
+    Ok(object)
+}
+
+fn protected() -> Header {
+    HeaderBuilder::new().algorithm(iana::Algorithm::EdDSA).build()
+}
