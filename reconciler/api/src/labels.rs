@@ -1,0 +1,22 @@
+//! Labels and names of objects that components find each other by.
+
+use crate::digest::Digest;
+
+/// On a Device: the Gateway it belongs to. Set by the reconciler; gateways watch by it.
+pub const GATEWAY: &str = "wasmbed.github.io/gateway";
+/// On everything the reconciler applies: the Fleet. Pruning goes by it.
+pub const FLEET: &str = "wasmbed.github.io/fleet";
+/// On Releases and Rollouts: the Application.
+pub const APPLICATION: &str = "wasmbed.github.io/application";
+
+/// The ConfigMap with the root-signed KeySet, under [`KEYSET_ENTRY`] of its `binaryData`.
+pub const KEYSET: &str = "wasmbed-keyset";
+/// The entry of [`KEYSET`].
+pub const KEYSET_ENTRY: &str = "keyset.cose";
+/// The entry of a module's ConfigMap.
+pub const MODULE_ENTRY: &str = "module.wasm";
+
+/// The immutable ConfigMap that holds a module.
+pub fn module_config_map(module: &Digest) -> String {
+    format!("module-{module}")
+}
