@@ -3,7 +3,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::event::{Connection, Instance, Level};
+use wasmbed_protocol::message::Level;
+use wasmbed_protocol::signed::{Capabilities, Limits};
+
+use crate::event::{Connection, Instance};
 use crate::flash::FlashAction;
 
 /// One thing for the platform to do. The platform takes them in order; those that complete tell it by an
@@ -56,13 +59,13 @@ pub struct StartApplication {
     pub application: String,
     /// Where the verified module lies.
     pub module: ModuleLocation,
-    /// Arguments, the first being what the program sees as its first argument after its name.
+    /// Arguments, without the program's name.
     pub arguments: Vec<String>,
     /// Environment and configuration: what `config(key)` and `environ_get` answer.
     pub environment: Vec<(String, String)>,
-    /// What the run may use.
+    /// What the run may use; the platform enforces it.
     pub limits: Limits,
-    /// What the run may do besides computing, logging, telling time and sleeping.
+    /// What the run may touch; the platform enforces it.
     pub capabilities: Capabilities,
 }
 
@@ -76,30 +79,4 @@ pub struct ModuleLocation {
     pub size: u32,
     /// SHA-256 of the bytes.
     pub digest: [u8; 32],
-}
-
-/// What a run may use. `None` means the platform's own default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Limits {
-    /// Linear memory in bytes.
-    pub memory: Option<u32>,
-    /// Processor time in milliseconds a second, all cores together (1,000 is one core).
-    pub cpu_ms_per_s: Option<u32>,
-    /// Log bytes a second.
-    pub log_bytes_per_s: Option<u32>,
-    /// Published messages a second.
-    pub messages_per_s: Option<u32>,
-}
-
-/// What a run may do besides computing, logging, telling time and sleeping.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Capabilities {
-    /// Topics it may publish: a topic, or a prefix followed by `/*`.
-    pub publish: Vec<String>,
-    /// Names of pins it may open.
-    pub gpio: Vec<String>,
-    /// Names of analogue inputs it may open.
-    pub adc: Vec<String>,
-    /// `host:port` pairs it may probe.
-    pub network: Vec<String>,
 }

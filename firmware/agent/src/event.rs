@@ -3,6 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use wasmbed_protocol::message::Level;
+
 use crate::flash::FlashDone;
 
 /// Names one connection attempt; the agent counts up, so what an old connection still says is told apart.
@@ -60,7 +62,7 @@ pub enum ApplicationEvent {
     Started,
     /// A line of output, or a log record.
     Log {
-        /// How much it matters.
+        /// How it was written.
         level: Level,
         /// The text, without a line end.
         text: String,
@@ -96,19 +98,4 @@ pub enum ApplicationEvent {
     },
     /// The run ended because [`Action::Stop`](crate::Action::Stop) asked for it.
     Stopped,
-}
-
-/// How much a log line matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Standard output of an application.
-    Output,
-    /// Something failed.
-    Error,
-    /// Something is odd.
-    Warn,
-    /// Worth knowing.
-    Info,
-    /// Details.
-    Debug,
 }

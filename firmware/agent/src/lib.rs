@@ -14,12 +14,14 @@ mod flash;
 mod provisioning;
 mod tls;
 
-pub use action::{Action, Capabilities, Limits, ModuleLocation, StartApplication};
+pub use action::{Action, ModuleLocation, StartApplication};
 pub use agent::{Agent, Board, Options};
-pub use event::{ApplicationEvent, Connection, Event, Instance, Level};
+pub use event::{ApplicationEvent, Connection, Event, Instance};
 pub use flash::{FlashAction, FlashDone, FlashFailed, Geometry};
 pub use provisioning::{MAX_ADDRESS, MAX_GATEWAYS, MAX_PROVISIONING, Pairing, Provisioning, ProvisioningError};
 pub use tls::{Entropy, EntropyFailed};
+pub use wasmbed_protocol::message::Level;
+pub use wasmbed_protocol::signed::{Capabilities, IoLimits, Limits};
 
 /// Most bytes in one [`Action::Send`].
 pub const MAX_SEND: usize = 4_096;

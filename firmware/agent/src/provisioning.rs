@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
+use wasmbed_protocol::pairing::{Code, ParseCodeError};
 use zeroize::Zeroize;
 
 /// Longest encoded provisioning, in bytes.
@@ -38,8 +39,8 @@ pub struct Provisioning {
 pub struct Pairing {
     /// Name of the declared Device.
     pub device: String,
-    /// The 128-bit one-time code.
-    pub code: [u8; 16],
+    /// The one-time code.
+    pub code: Code,
 }
 
 /// Provisioning that cannot be used.
@@ -51,6 +52,9 @@ pub enum ProvisioningError {
     /// Written by another version.
     #[error("provisioning has version {0}, this program reads version {VERSION}: write it again with `wasmbed provision`")]
     Version(u8),
+    /// The one-time code is not one.
+    #[error("provisioning: {0}")]
+    Code(ParseCodeError),
     /// A value is missing or out of its range.
     #[error("provisioning has no usable {field}: {problem}; write it again with `wasmbed provision`")]
     Unusable {
@@ -75,11 +79,11 @@ impl Provisioning {
         if wire.version != VERSION {
             return Err(ProvisioningError::Version(wire.version));
         }
-        let pairing = match wire.pairing {
+        let pairing = match &wire.pairing {
             None => None,
             Some(pairing) => Some(Pairing {
-                device: pairing.device,
-                code: fixed(&pairing.code).ok_or_else(|| unusable("pairing code", "it is 16 bytes long"))?,
+                device: pairing.device.clone(),
+                code: pairing.code.parse().map_err(ProvisioningError::Code)?,
             }),
         };
         let provisioning = Self {
@@ -107,7 +111,7 @@ impl Provisioning {
             gateways: self.gateways.clone(),
             pairing: self.pairing.as_ref().map(|pairing| WirePairing {
                 device: pairing.device.clone(),
-                code: Bytes(pairing.code.to_vec()),
+                code: String::clone(&pairing.code.to_text()),
             }),
         };
         let mut bytes = Vec::new();
@@ -162,12 +166,6 @@ impl Drop for Provisioning {
     }
 }
 
-impl Drop for Pairing {
-    fn drop(&mut self) {
-        self.code.zeroize();
-    }
-}
-
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wire {
@@ -184,7 +182,13 @@ struct Wire {
 #[serde(deny_unknown_fields)]
 struct WirePairing {
     device: String,
-    code: Bytes,
+    code: String,
+}
+
+impl Drop for WirePairing {
+    fn drop(&mut self) {
+        self.code.zeroize();
+    }
 }
 
 /// A CBOR byte string (serde's own `Vec<u8>` is an array of numbers).
