@@ -55,10 +55,7 @@ impl Mirror {
     /// # Errors
     /// When the folder cannot be created or written.
     pub fn open(path: &Path) -> Result<Self, SourceError> {
-        let cache_failed = |detail: String| SourceError::Cache {
-            path: path.to_owned(),
-            detail,
-        };
+        let cache_failed = |detail: String| SourceError::Cache { path: path.to_owned(), detail };
         if let Ok(repository) = Repository::open_isolated(path) {
             return Ok(Self { repository });
         }
@@ -101,10 +98,7 @@ impl Mirror {
             Ok(joined) => joined.map_err(|_| SourceError::Interrupted)?,
             Err(_elapsed) => {
                 interrupt.store(true, Ordering::Relaxed);
-                Err(SourceError::TimedOut {
-                    url: redacted(&remote.url),
-                    seconds: limit.as_secs(),
-                })
+                Err(SourceError::TimedOut { url: redacted(&remote.url), seconds: limit.as_secs() })
             }
         }
     }
@@ -119,10 +113,7 @@ impl Mirror {
         login.configure(&mut repo)?;
         let origin = repo
             .remote_at_without_url_rewrite(remote.url.as_str())
-            .and_then(|r| {
-                r.with_fetch_tags(Tags::None)
-                    .with_refspecs([spec.as_str()], Direction::Fetch)
-            })
+            .and_then(|r| r.with_fetch_tags(Tags::None).with_refspecs([spec.as_str()], Direction::Fetch))
             .map_err(|e| SourceError::BadAddress {
                 url: redacted(&remote.url),
                 branch: remote.branch.clone(),
@@ -130,9 +121,7 @@ impl Mirror {
             })?;
         let mut connection = origin.connect(Direction::Fetch).map_err(fail)?;
         connection.set_credentials(|action| login.answer(action));
-        let prepared = connection
-            .prepare_fetch(gix::progress::Discard, Default::default())
-            .map_err(fail)?;
+        let prepared = connection.prepare_fetch(gix::progress::Discard, Default::default()).map_err(fail)?;
         let wanted = format!("refs/heads/{}", remote.branch);
         let head = prepared
             .ref_map()
@@ -141,27 +130,19 @@ impl Mirror {
             .find(|m| m.remote.as_name().is_some_and(|name| name == wanted.as_str()))
             .and_then(|m| m.remote.as_id().map(ToOwned::to_owned));
         let Some(head) = head else {
-            return Err(SourceError::BranchMissing {
-                url: redacted(&remote.url),
-                branch: remote.branch.clone(),
-            });
+            return Err(SourceError::BranchMissing { url: redacted(&remote.url), branch: remote.branch.clone() });
         };
         if repo.has_object(head) && self.repository.reference(&tracking) == Some(head) {
             return Ok(head);
         }
-        prepared
-            .receive(gix::progress::Discard, interrupt)
-            .map_err(fail)?;
+        prepared.receive(gix::progress::Discard, interrupt).map_err(fail)?;
         Ok(head)
     }
 
     /// Every fetch adds a pack. Repacking is housekeeping: without the `git` program reading just gets slower.
     fn repack_when_due(&self) {
-        let packs = std::fs::read_dir(self.repository.path().join("objects/pack")).map_or(0, |dir| {
-            dir.flatten()
-                .filter(|f| f.path().extension().is_some_and(|x| x == "pack"))
-                .count()
-        });
+        let packs = std::fs::read_dir(self.repository.path().join("objects/pack"))
+            .map_or(0, |dir| dir.flatten().filter(|f| f.path().extension().is_some_and(|x| x == "pack")).count());
         if packs <= PACKS_BEFORE_REPACK {
             return;
         }
@@ -205,4 +186,3 @@ pub fn local_path(url: &str) -> Option<std::path::PathBuf> {
     let looks_remote = url.contains("://") || url.split_once(':').is_some_and(|(host, _)| !host.contains('/'));
     (!looks_remote && !url.is_empty()).then(|| url.into())
 }
-

@@ -30,11 +30,7 @@ impl Followed {
     }
 
     async fn fetch_branch(&self, branch: &str) -> Result<String, SourceError> {
-        let remote = Remote {
-            url: self.fleet.url(),
-            branch: branch.to_owned(),
-            credentials: Credentials::None,
-        };
+        let remote = Remote { url: self.fleet.url(), branch: branch.to_owned(), credentials: Credentials::None };
         let head = self.mirror.fetch(&remote, FETCH_TIME_LIMIT).await?;
         Ok(head.to_string())
     }
@@ -97,11 +93,7 @@ async fn a_server_that_says_nothing_is_given_up_in_time() {
         branch: "main".to_owned(),
         credentials: Credentials::None,
     };
-    let late = followed
-        .mirror
-        .fetch(&remote, Duration::from_millis(200))
-        .await
-        .expect_err("silence");
+    let late = followed.mirror.fetch(&remote, Duration::from_millis(200)).await.expect_err("silence");
     assert_eq!(late.reason(), "TimedOut");
     // The thread that waits for the answer ends with the connection.
     drop(silent);
@@ -114,11 +106,7 @@ async fn a_damaged_mirror_is_fetched_anew() {
     let folder = followed.mirror.repository().path().to_owned();
     std::fs::write(folder.join("HEAD"), "damage").expect("written");
     let mirror = Mirror::open(&folder).expect("replaced");
-    let remote = Remote {
-        url: followed.fleet.url(),
-        branch: "main".to_owned(),
-        credentials: Credentials::None,
-    };
+    let remote = Remote { url: followed.fleet.url(), branch: "main".to_owned(), credentials: Credentials::None };
     let head = mirror.fetch(&remote, FETCH_TIME_LIMIT).await.expect("fetched");
     assert_eq!(head.to_string(), pushed);
 }
@@ -130,9 +118,7 @@ async fn a_push_rings_the_watch() {
     let changed = Arc::new(Notify::new());
     let watch = RefWatch::start(&fleet.bare(), Arc::clone(&changed)).expect("watched");
     fleet.write("a", "2").push("second");
-    tokio::time::timeout(Duration::from_secs(10), changed.notified())
-        .await
-        .expect("the push was noticed");
+    tokio::time::timeout(Duration::from_secs(10), changed.notified()).await.expect("the push was noticed");
     assert!(watch.is_current());
     std::fs::remove_dir_all(fleet.bare()).expect("removed");
     assert!(!watch.is_current());

@@ -52,10 +52,7 @@ impl Credentials {
             let known_hosts = key("known_hosts").ok_or_else(|| {
                 lacking("the Secret has `identity` but no `known_hosts`; add the server's host keys (ssh-keyscan prints them)")
             })?;
-            return Ok(Self::Ssh {
-                identity: identity.to_owned(),
-                known_hosts: known_hosts.to_owned(),
-            });
+            return Ok(Self::Ssh { identity: identity.to_owned(), known_hosts: known_hosts.to_owned() });
         }
         match (key("username"), key("password")) {
             (username, Some(password)) => Ok(Self::Password {
@@ -75,7 +72,8 @@ impl Credentials {
         let mut login = Login {
             account: None,
             host,
-            ssh_command: "ssh -o BatchMode=yes -o ConnectTimeout=20 -o ServerAliveInterval=15 -o ServerAliveCountMax=4".to_owned(),
+            ssh_command: "ssh -o BatchMode=yes -o ConnectTimeout=20 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
+                .to_owned(),
             _files: None,
         };
         match self {

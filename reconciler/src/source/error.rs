@@ -18,7 +18,9 @@ pub enum SourceError {
         detail: String,
     },
     /// Nothing answers as a Git repository at the address.
-    #[error("no Git repository at `{url}`: {detail}; the last good revision stays. Check Fleet.spec.url, or restore the repository")]
+    #[error(
+        "no Git repository at `{url}`: {detail}; the last good revision stays. Check Fleet.spec.url, or restore the repository"
+    )]
     RepositoryMissing {
         /// The address.
         url: String,
@@ -26,7 +28,9 @@ pub enum SourceError {
         detail: String,
     },
     /// The repository is there, the branch is not.
-    #[error("`{url}` has no branch `{branch}`; the last good revision stays. Push the branch, or correct Fleet.spec.branch")]
+    #[error(
+        "`{url}` has no branch `{branch}`; the last good revision stays. Push the branch, or correct Fleet.spec.branch"
+    )]
     BranchMissing {
         /// The address.
         url: String,
@@ -108,15 +112,12 @@ impl SourceError {
 /// Turns gix's one error type into what a person can act on.
 pub(super) fn classify(error: gix::Error, remote: &Remote) -> SourceError {
     let url = redacted(&remote.url);
-    let words = error
-        .iter_errors()
-        .map(ToString::to_string)
-        .fold(Vec::<String>::new(), |mut said, word| {
-            if !said.iter().any(|s| s.contains(&word)) {
-                said.push(word);
-            }
-            said
-        });
+    let words = error.iter_errors().map(ToString::to_string).fold(Vec::<String>::new(), |mut said, word| {
+        if !said.iter().any(|s| s.contains(&word)) {
+            said.push(word);
+        }
+        said
+    });
     let detail = words.join(": ");
     let lower = detail.to_lowercase();
     let says = |needles: &[&str]| needles.iter().any(|n| lower.contains(n));

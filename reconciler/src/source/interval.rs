@@ -23,9 +23,8 @@ mod tests {
     fn failures_double_the_wait_until_a_quarter_of_an_hour() {
         let middle = u32::MAX / 2;
         let minute = Duration::from_secs(60);
-        let waits: Vec<u64> = (0..7)
-            .map(|failures| next_delay(minute, failures, middle).as_secs_f64().round() as u64)
-            .collect();
+        let waits: Vec<u64> =
+            (0..7).map(|failures| next_delay(minute, failures, middle).as_secs_f64().round() as u64).collect();
         assert_eq!(waits, [60, 120, 240, 480, 900, 900, 900]);
     }
 

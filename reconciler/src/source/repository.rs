@@ -71,10 +71,7 @@ impl Repository {
             .open_path_as_is(true)
             .with(gix::sec::Trust::Full)
             .open(path)
-            .map_err(|e| SourceError::Cache {
-                path: path.to_owned(),
-                detail: e.to_string(),
-            })?;
+            .map_err(|e| SourceError::Cache { path: path.to_owned(), detail: e.to_string() })?;
         Ok(Self { inner })
     }
 
@@ -109,10 +106,7 @@ impl Repository {
             path: self.path().to_owned(),
             detail,
         };
-        let id = repo
-            .rev_parse_single(revision.as_bytes().as_bstr())
-            .map_err(|e| missing(e.to_string()))?
-            .detach();
+        let id = repo.rev_parse_single(revision.as_bytes().as_bstr()).map_err(|e| missing(e.to_string()))?.detach();
         let commit = repo
             .find_object(id)
             .and_then(|o| o.peel_to_kind(gix::object::Kind::Commit))
@@ -155,7 +149,9 @@ impl Repository {
                     name: entry.filename.to_str_lossy().into_owned(),
                     kind: match entry.mode.kind() {
                         gix::object::tree::EntryKind::Tree => EntryKind::Tree,
-                        gix::object::tree::EntryKind::Blob | gix::object::tree::EntryKind::BlobExecutable => EntryKind::Blob,
+                        gix::object::tree::EntryKind::Blob | gix::object::tree::EntryKind::BlobExecutable => {
+                            EntryKind::Blob
+                        }
                         gix::object::tree::EntryKind::Link => EntryKind::Link,
                         gix::object::tree::EntryKind::Commit => EntryKind::Commit,
                     },
@@ -171,11 +167,7 @@ impl Repository {
     /// # Errors
     /// When an object on the way is damaged.
     pub fn entry_at(&self, repo: &gix::Repository, root: ObjectId, path: &str) -> Result<Option<Entry>, SourceError> {
-        let mut here = Entry {
-            name: String::new(),
-            kind: EntryKind::Tree,
-            id: root,
-        };
+        let mut here = Entry { name: String::new(), kind: EntryKind::Tree, id: root };
         for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
             if here.kind != EntryKind::Tree {
                 return Ok(None);
@@ -202,14 +194,15 @@ impl Repository {
     ///
     /// # Errors
     /// When `head` cannot be read. A `base` that is gone (a forced push) bounds nothing.
-    pub fn messages_since(&self, head: ObjectId, base: Option<ObjectId>, most: usize) -> Result<Vec<String>, SourceError> {
+    pub fn messages_since(
+        &self,
+        head: ObjectId,
+        base: Option<ObjectId>,
+        most: usize,
+    ) -> Result<Vec<String>, SourceError> {
         let repo = self.local();
         let base = base.filter(|id| repo.has_object(id));
-        let walk = repo
-            .rev_walk([head])
-            .with_hidden(base)
-            .all()
-            .map_err(|e| self.unreadable(&head, &e))?;
+        let walk = repo.rev_walk([head]).with_hidden(base).all().map_err(|e| self.unreadable(&head, &e))?;
         let mut messages = Vec::new();
         for info in walk.take(most).flatten() {
             messages.push(self.revision(info.id)?.message);
@@ -218,9 +211,6 @@ impl Repository {
     }
 
     fn unreadable(&self, id: &ObjectId, error: &gix::Error) -> SourceError {
-        SourceError::Cache {
-            path: PathBuf::from(self.path()),
-            detail: format!("cannot read object {id}: {error}"),
-        }
+        SourceError::Cache { path: PathBuf::from(self.path()), detail: format!("cannot read object {id}: {error}") }
     }
 }

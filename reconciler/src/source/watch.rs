@@ -32,11 +32,7 @@ impl RefWatch {
             Ok(watcher)
         };
         match watch() {
-            Ok(watcher) => Some(Self {
-                identity: identity(&git_dir),
-                git_dir,
-                _watcher: watcher,
-            }),
+            Ok(watcher) => Some(Self { identity: identity(&git_dir), git_dir, _watcher: watcher }),
             Err(error) => {
                 tracing::warn!(%error, path = %path.display(), "cannot watch the repository; pushes are found at the next interval");
                 None
@@ -52,9 +48,7 @@ impl RefWatch {
 }
 
 fn git_dir(path: &Path) -> Option<PathBuf> {
-    [path.join(".git"), path.to_owned()]
-        .into_iter()
-        .find(|dir| dir.join("refs").is_dir())
+    [path.join(".git"), path.to_owned()].into_iter().find(|dir| dir.join("refs").is_dir())
 }
 
 fn identity(git_dir: &Path) -> Option<(u64, u64)> {

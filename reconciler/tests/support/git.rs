@@ -16,12 +16,9 @@ impl Fleet {
         git(fleet.folder.path(), &["init", "--quiet", "--bare", "--initial-branch=main", "fleet.git"]);
         git(fleet.folder.path(), &["init", "--quiet", "--initial-branch=main", "copy"]);
         git(&fleet.copy(), &["remote", "add", "origin", "../fleet.git"]);
-        for (key, value) in [
-            ("user.name", "Test"),
-            ("user.email", "test@example.org"),
-            ("commit.gpgsign", "false"),
-            ("gc.auto", "0"),
-        ] {
+        for (key, value) in
+            [("user.name", "Test"), ("user.email", "test@example.org"), ("commit.gpgsign", "false"), ("gc.auto", "0")]
+        {
             git(&fleet.copy(), &["config", key, value]);
         }
         fleet
@@ -106,10 +103,6 @@ pub fn git(folder: &Path, arguments: &[&str]) -> String {
         .stdin(Stdio::null())
         .output()
         .expect("the git program");
-    assert!(
-        output.status.success(),
-        "git {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()
 }
