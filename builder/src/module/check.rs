@@ -1,0 +1,324 @@
+//! What devices can run.
+
+use wasmparser::{
+    CompositeInnerType, Export, ExternalKind, FuncType, Operator, Parser, Payload, TypeRef, ValidPayload, Validator,
+    WasmFeatures,
+};
+
+use super::{Limits, Needs};
+use crate::imports;
+
+/// Bytes of a page of linear memory.
+const PAGE: u64 = 65_536;
+/// The most entries all tables may have together.
+const TABLE_ENTRIES: u64 = 4_096;
+/// The most locals a function may have; each takes room on the device's stack for the interpreter.
+const LOCALS: u32 = 1_024;
+
+/// What the devices' interpreter was built with. No SIMD, threads, exceptions, tail calls or 64-bit memories.
+const FEATURES: WasmFeatures = WasmFeatures::WASM1
+    .union(WasmFeatures::SIGN_EXTENSION)
+    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
+    .union(WasmFeatures::BULK_MEMORY)
+    .union(WasmFeatures::REFERENCE_TYPES)
+    .union(WasmFeatures::MULTI_VALUE);
+
+/// Why a module is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ModuleError {
+    /// Not a WebAssembly module, or one with features no device has.
+    #[error("not a module that devices run (at byte {offset:#x}): {message}")]
+    Invalid {
+        /// Offset in the module.
+        offset: u64,
+        /// What the validator says.
+        message: String,
+    },
+    /// It calls a part of `std` that cannot work on a device.
+    #[error("`{part}` cannot work on a device; use {instead}")]
+    Unsupported {
+        /// The part of `std`.
+        part: String,
+        /// What to use.
+        instead: String,
+    },
+    /// It imports what no device has.
+    #[error("the module imports `{module}.{name}`, which devices do not have{hint}")]
+    UnknownImport {
+        /// Import module.
+        module: String,
+        /// Import name.
+        name: String,
+        /// What may have been meant, or what to do.
+        hint: String,
+    },
+    /// It imports a function with another type.
+    #[error("the module imports `{module}.{name}` as {found}; devices have it as {expected}")]
+    WrongImport {
+        /// Import module.
+        module: String,
+        /// Import name.
+        name: String,
+        /// Its type in the module.
+        found: String,
+        /// Its type on devices.
+        expected: String,
+    },
+    /// Something it must export is missing or of another kind.
+    #[error("the module must export {0}")]
+    Export(&'static str),
+    /// It has a start section.
+    #[error("the module has a start section, which would run before its limits apply; export `_start` instead")]
+    StartSection,
+    /// It is too large.
+    #[error("the module is {size} bytes; its targets take at most {limit}")]
+    TooLarge {
+        /// Bytes.
+        size: u64,
+        /// Bytes.
+        limit: u64,
+    },
+    /// It needs too much linear memory.
+    #[error(
+        "the module needs {needs} bytes of memory at start; its targets give at most {limit}: raise `config.memoryLimit`, or ask for less \
+         stack or heap in `[package.metadata.wasmbed]`"
+    )]
+    Memory {
+        /// Bytes.
+        needs: u64,
+        /// Bytes.
+        limit: u64,
+    },
+    /// It may grow its memory, and its targets do not allow that.
+    #[error("the module may grow its memory (`memory.grow`), which its targets do not allow")]
+    Grows,
+    /// It has more of something than an interpreter on a device should hold.
+    #[error("the module has {found} {what}; devices take at most {limit}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        found: u64,
+        /// How many are taken.
+        limit: u64,
+    },
+}
+
+impl From<wasmparser::BinaryReaderError> for ModuleError {
+    fn from(error: wasmparser::BinaryReaderError) -> Self {
+        Self::Invalid { offset: error.offset() as u64, message: error.message().to_owned() }
+    }
+}
+
+/// What the sections said, as far as the checks need it.
+#[derive(Default)]
+struct Seen {
+    types: Vec<FuncType>,
+    /// Type indices of all functions, the imported ones first.
+    functions: Vec<u32>,
+    imports: Vec<String>,
+    memory: Option<wasmparser::MemoryType>,
+    table_entries: u64,
+    start: Option<u32>,
+    exports_memory: bool,
+    heap_base: Option<u32>,
+    /// Initial values of `i32` globals, `None` for anything else.
+    globals: Vec<Option<i32>>,
+    grows: bool,
+}
+
+pub(super) fn check(bytes: &[u8], limits: &Limits) -> Result<Needs, ModuleError> {
+    let size = bytes.len() as u64;
+    if size > limits.module_bytes {
+        return Err(ModuleError::TooLarge { size, limit: limits.module_bytes });
+    }
+    let seen = read(bytes)?;
+    match seen.start.and_then(|function| seen.types.get(*seen.functions.get(function as usize)? as usize)) {
+        Some(entry) if entry.params().is_empty() && entry.results().is_empty() => {}
+        Some(_) => return Err(ModuleError::Export("`_start` as a function without parameters and results")),
+        None => return Err(ModuleError::Export("a function `_start`; is it a program (`src/main.rs`) and no library?")),
+    }
+    let Some(memory) = seen.memory.filter(|_| seen.exports_memory) else {
+        return Err(ModuleError::Export("its one memory as `memory`"));
+    };
+    let initial = memory.initial.saturating_mul(PAGE);
+    let memory = match seen.heap_base {
+        // Without growth the runtime lays out no more than is used.
+        Some(heap_base) if !seen.grows => u64::from(heap_base).min(initial),
+        _ => initial,
+    };
+    if memory > limits.memory_bytes {
+        return Err(ModuleError::Memory { needs: memory, limit: limits.memory_bytes });
+    }
+    if seen.grows && !limits.growth {
+        return Err(ModuleError::Grows);
+    }
+    let mut imports = seen.imports;
+    imports.sort();
+    Ok(Needs { memory, grows: seen.grows, imports })
+}
+
+fn read(bytes: &[u8]) -> Result<Seen, ModuleError> {
+    let mut validator = Validator::new_with_features(FEATURES);
+    let mut seen = Seen::default();
+    let mut allocations = wasmparser::FuncValidatorAllocations::default();
+    for payload in Parser::new(0).parse_all(bytes) {
+        let payload = payload?;
+        // The unknown import is worth its name before the validator says anything of later sections.
+        if let ValidPayload::Func(function, body) = validator.payload(&payload)? {
+            let mut function = function.into_validator(allocations);
+            function.validate(&body)?;
+            allocations = function.into_allocations();
+            code(&body, &mut seen)?;
+        }
+        section(payload, &mut seen)?;
+    }
+    Ok(seen)
+}
+
+fn section(payload: Payload<'_>, seen: &mut Seen) -> Result<(), ModuleError> {
+    match payload {
+        Payload::Version { encoding: wasmparser::Encoding::Component, .. } => {
+            return Err(ModuleError::Invalid {
+                offset: 0,
+                message: "it is a component; devices run core modules".to_owned(),
+            });
+        }
+        Payload::TypeSection(types) => {
+            for group in types {
+                for kind in group?.into_types() {
+                    if let CompositeInnerType::Func(function) = kind.composite_type.inner {
+                        seen.types.push(function);
+                    }
+                }
+            }
+        }
+        Payload::ImportSection(imports) => {
+            for import in imports.into_imports() {
+                imported(&import?, seen)?;
+            }
+        }
+        Payload::FunctionSection(functions) => {
+            for function in functions {
+                seen.functions.push(function?);
+            }
+        }
+        Payload::TableSection(tables) => {
+            for table in tables {
+                seen.table_entries += table?.ty.initial;
+            }
+            at_most("table entries", seen.table_entries, TABLE_ENTRIES)?;
+        }
+        Payload::MemorySection(memories) => {
+            for memory in memories {
+                seen.memory = Some(memory?);
+            }
+        }
+        Payload::GlobalSection(globals) => {
+            for global in globals {
+                let mut init = global?.init_expr.get_operators_reader();
+                seen.globals.push(match init.read()? {
+                    Operator::I32Const { value } => Some(value),
+                    _ => None,
+                });
+            }
+        }
+        Payload::ExportSection(exports) => {
+            for export in exports {
+                exported(&export?, seen);
+            }
+        }
+        Payload::StartSection { .. } => return Err(ModuleError::StartSection),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn imported(import: &wasmparser::Import<'_>, seen: &mut Seen) -> Result<(), ModuleError> {
+    let (module, name) = (import.module, import.name);
+    if module == imports::STD {
+        let instead = imports::instead_of(name).unwrap_or("what the crate `wasmbed` offers");
+        return Err(ModuleError::Unsupported { part: name.to_owned(), instead: instead.to_owned() });
+    }
+    let Some(known) = imports::import(module, name) else {
+        return Err(ModuleError::UnknownImport {
+            module: module.to_owned(),
+            name: name.to_owned(),
+            hint: hint(module, name),
+        });
+    };
+    let TypeRef::Func(kind) = import.ty else {
+        return Err(ModuleError::WrongImport {
+            module: module.to_owned(),
+            name: name.to_owned(),
+            found: "something that is no function".to_owned(),
+            expected: signature(known.parameters, known.results),
+        });
+    };
+    let found = &seen.types[kind as usize];
+    if found.params() != known.parameters || found.results() != known.results {
+        return Err(ModuleError::WrongImport {
+            module: module.to_owned(),
+            name: name.to_owned(),
+            found: signature(found.params(), found.results()),
+            expected: signature(known.parameters, known.results),
+        });
+    }
+    seen.functions.push(kind);
+    seen.imports.push(format!("{module}.{name}"));
+    Ok(())
+}
+
+fn exported(export: &Export<'_>, seen: &mut Seen) {
+    match (export.name, export.kind) {
+        ("_start", ExternalKind::Func) => seen.start = Some(export.index),
+        ("memory", ExternalKind::Memory) => seen.exports_memory = true,
+        ("__heap_base", ExternalKind::Global) => {
+            // Imported globals do not pass, so the index counts the module's own.
+            seen.heap_base =
+                seen.globals.get(export.index as usize).copied().flatten().map(|value| value.cast_unsigned());
+        }
+        _ => {}
+    }
+}
+
+fn code(body: &wasmparser::FunctionBody<'_>, seen: &mut Seen) -> Result<(), ModuleError> {
+    let mut locals = 0_u32;
+    for local in body.get_locals_reader()? {
+        locals = locals.saturating_add(local?.0);
+    }
+    at_most("locals in one function", locals.into(), LOCALS.into())?;
+    let mut operators = body.get_operators_reader()?;
+    while !operators.eof() {
+        if let Operator::MemoryGrow { .. } = operators.read()? {
+            seen.grows = true;
+        }
+    }
+    Ok(())
+}
+
+fn at_most(what: &'static str, found: u64, limit: u64) -> Result<(), ModuleError> {
+    if found > limit { Err(ModuleError::TooMany { what, found, limit }) } else { Ok(()) }
+}
+
+fn hint(module: &str, name: &str) -> String {
+    if module.starts_with("wasi") {
+        let what = if name.starts_with("path_") || name.starts_with("fd_") {
+            "a device has no files; use `config.envVars` for settings"
+        } else if name.starts_with("sock_") {
+            "a device's applications have no sockets; publish messages instead"
+        } else {
+            "of WASI preview 1 a device has output, clocks, random bytes, arguments, environment and exit"
+        };
+        return format!(": {what}");
+    }
+    match imports::IMPORTS.iter().find(|import| import.name == name) {
+        Some(known) => format!("; did you mean `{}.{}`?", known.module, known.name),
+        None => "; the crate `wasmbed` offers what they have".to_owned(),
+    }
+}
+
+fn signature(parameters: &[wasmparser::ValType], results: &[wasmparser::ValType]) -> String {
+    let list = |types: &[wasmparser::ValType]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    format!("({}) -> ({})", list(parameters), list(results))
+}
