@@ -101,7 +101,7 @@ pub(crate) trait Item: Sized {
 /// Writes items; remembers the first field that was too long.
 #[derive(Default)]
 pub(crate) struct Writer {
-    out: Sink,
+    out: Vec<u8>,
     error: Option<EncodeError>,
 }
 
@@ -111,7 +111,7 @@ impl Writer {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let bytes = self.out.0;
+        let bytes = self.out;
         if bytes.len() > max {
             return Err(EncodeError::TooLarge { length: bytes.len(), max });
         }
@@ -130,12 +130,12 @@ impl Writer {
 
     pub(crate) fn bytes(&mut self, value: &[u8]) {
         self.header(Header::Bytes(Some(value.len())));
-        self.out.0.extend_from_slice(value);
+        self.out.extend_from_slice(value);
     }
 
     pub(crate) fn text(&mut self, value: &str) {
         self.header(Header::Text(Some(value.len())));
-        self.out.0.extend_from_slice(value.as_bytes());
+        self.out.extend_from_slice(value.as_bytes());
     }
 
     pub(crate) fn array(&mut self, count: usize) {
@@ -147,7 +147,7 @@ impl Writer {
     }
 
     fn header(&mut self, header: Header) {
-        let Ok(()) = Encoder::from(&mut self.out).push(header);
+        let Ok(()) = Encoder::from(Sink(&mut self.out)).push(header);
     }
 }
 
@@ -519,10 +519,9 @@ impl Item for BTreeMap<String, String> {
 }
 
 /// A growing buffer as ciborium sees it; its own type, so that it is the same with and without ciborium's `std`.
-#[derive(Default)]
-struct Sink(Vec<u8>);
+struct Sink<'a>(&'a mut Vec<u8>);
 
-impl ciborium_io::Write for Sink {
+impl ciborium_io::Write for Sink<'_> {
     type Error = Infallible;
 
     fn write_all(&mut self, data: &[u8]) -> Result<(), Infallible> {

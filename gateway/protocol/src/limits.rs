@@ -17,7 +17,7 @@ pub const CHUNK: usize = 2048;
 pub const MAX_SIGNED: usize = 3072;
 
 /// Longest name of a fleet, an application, a gateway or a device, in bytes.
-pub const MAX_NAME: usize = 253;
+pub const MAX_NAME: usize = 63;
 
 /// Most applications on one device.
 pub const MAX_APPLICATIONS: usize = 16;
