@@ -33,17 +33,16 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 fn device_message() -> impl Strategy<Value = DeviceMessage> {
-    let report =
-        (name(), any::<[u8; 32]>(), phase(), any::<u32>(), any::<Option<String>>(), any::<Option<[u8; 32]>>())
-            .prop_filter("reasons are short", |report| report.4.as_ref().is_none_or(|text| text.len() <= 256))
-            .prop_map(|(application, release, phase, restarts, error, fallback)| Report {
-                application,
-                release: ReleaseDigest(release),
-                phase,
-                restarts,
-                error,
-                fallback: fallback.map(ReleaseDigest),
-            });
+    let report = (name(), any::<[u8; 32]>(), phase(), any::<u32>(), any::<Option<String>>(), any::<Option<[u8; 32]>>())
+        .prop_filter("reasons are short", |report| report.4.as_ref().is_none_or(|text| text.len() <= 256))
+        .prop_map(|(application, release, phase, restarts, error, fallback)| Report {
+            application,
+            release: ReleaseDigest(release),
+            phase,
+            restarts,
+            error,
+            fallback: fallback.map(ReleaseDigest),
+        });
     let pulse = (name(), phase(), any::<u64>(), any::<u32>())
         .prop_map(|(application, phase, cpu_ms, restarts)| Pulse { application, phase, cpu_ms, restarts });
     prop_oneof![
@@ -51,11 +50,14 @@ fn device_message() -> impl Strategy<Value = DeviceMessage> {
         (any::<u64>(), any::<u32>(), vec(pulse, 0..16)).prop_map(|(uptime_ms, memory_free, applications)| {
             Heartbeat { uptime_ms, memory_free, applications }.into()
         }),
-        (any::<[u8; 32]>(), any::<u32>(), any::<u32>())
-            .prop_map(|(digest, offset, length)| Fetch { digest: ModuleDigest(digest), offset, length }.into()),
-        (name(), "[a-z/]{0,64}", vec(any::<u8>(), 0..1024), any::<Option<u32>>()).prop_map(
-            |(application, topic, payload, dropped)| Output { application, topic, payload, dropped }.into()
-        ),
+        (any::<[u8; 32]>(), any::<u32>(), any::<u32>()).prop_map(|(digest, offset, length)| Fetch {
+            digest: ModuleDigest(digest),
+            offset,
+            length
+        }
+        .into()),
+        (name(), "[a-z/]{0,64}", vec(any::<u8>(), 0..1024), any::<Option<u32>>())
+            .prop_map(|(application, topic, payload, dropped)| Output { application, topic, payload, dropped }.into()),
         (proptest::option::of(name()), ".{0,100}", any::<Option<u32>>()).prop_map(|(application, text, dropped)| {
             Log { application, level: wasmbed_protocol::message::Level::Info, text, dropped }.into()
         }),

@@ -94,17 +94,12 @@ fn keys_are_not_believed_outside_their_office() {
 fn an_object_does_not_pass_for_one_of_another_type() {
     let keyset = KeySet { assignment: vec![key(RELEASE).public()], ..keyset() };
     let payload = bytes(&payload(&samples::assignment().sign(&key(RELEASE)).unwrap()));
-    let expected =
-        Expected { device: &key(DEVICE).public(), nonce: &NONCE, gateway: "gateway-1", last: None };
+    let expected = Expected { device: &key(DEVICE).public(), nonce: &NONCE, gateway: "gateway-1", last: None };
     let right = forge(payload.clone(), b"wasmbed/1 Assignment", &key(RELEASE));
     assert!(Assignment::verify(&right, &keyset, &expected).is_ok());
     for aad in ["", "wasmbed/1 Release", "wasmbed/1 KeySet", "wasmbed/1 Credential"] {
         let confused = forge(payload.clone(), aad.as_bytes(), &key(RELEASE));
-        assert_eq!(
-            Assignment::verify(&confused, &keyset, &expected),
-            Err(Refusal::Signature("Assignment")),
-            "{aad:?}"
-        );
+        assert_eq!(Assignment::verify(&confused, &keyset, &expected), Err(Refusal::Signature("Assignment")), "{aad:?}");
     }
 }
 
@@ -291,8 +286,7 @@ fn an_assignment_of_another_session_is_refused() {
 
 #[test]
 fn an_assignment_through_another_gateway_is_refused() {
-    let cose =
-        Assignment { gateway: "gateway-2".into(), ..samples::assignment() }.sign(&key(ASSIGNMENT)).unwrap();
+    let cose = Assignment { gateway: "gateway-2".into(), ..samples::assignment() }.sign(&key(ASSIGNMENT)).unwrap();
     assert_eq!(verify_assignment(&cose), Err(Refusal::OtherGateway("gateway-2".into())));
 }
 
