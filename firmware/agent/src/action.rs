@@ -7,7 +7,7 @@ use wasmbed_protocol::message::Level;
 use wasmbed_protocol::signed::{Capabilities, Limits};
 
 use crate::event::{Connection, Instance};
-use crate::flash::FlashAction;
+use crate::store;
 
 /// One thing for the platform to do. The platform takes them in order; those that complete tell it by an
 /// [`Event`](crate::Event).
@@ -32,8 +32,8 @@ pub enum Action {
         /// The connection.
         connection: Connection,
     },
-    /// Read, program or erase flash; answered by `Flash`.
-    Flash(FlashAction),
+    /// Read, program or erase flash; answered by `Flash`. There is one at a time.
+    Flash(store::Action),
     /// Start an application; answered by `Started` or `Refused`.
     Start(StartApplication),
     /// End a run; answered by the run's last event (`Stopped`, unless it ended by itself just then).

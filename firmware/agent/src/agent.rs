@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use crate::action::Action;
 use crate::event::Event;
-use crate::flash::Geometry;
 use crate::provisioning::Provisioning;
+use crate::store::{Geometry, GeometryError};
 use crate::tls::Entropy;
 
 /// What an agent needs to know before it starts.
@@ -46,9 +46,12 @@ pub struct Agent {
 
 impl Agent {
     /// An agent that has just been switched on; its first actions read the store.
-    pub fn new(options: Options, now_ms: u64) -> Self {
+    ///
+    /// # Errors
+    /// No store can work with this geometry.
+    pub fn new(options: Options, now_ms: u64) -> Result<Self, GeometryError> {
         let _ = (options, now_ms);
-        Self { actions: VecDeque::new() }
+        Ok(Self { actions: VecDeque::new() })
     }
 
     /// Takes in one event.

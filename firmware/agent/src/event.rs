@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use wasmbed_protocol::message::Level;
 
-use crate::flash::FlashDone;
+use crate::store::{ActionId, FlashError};
 
 /// Names one connection attempt; the agent counts up, so what an old connection still says is told apart.
 pub type Connection = u32;
@@ -44,7 +44,12 @@ pub enum Event {
         reason: String,
     },
     /// A flash action is done.
-    Flash(FlashDone),
+    Flash {
+        /// The action's name.
+        id: ActionId,
+        /// The bytes read (none for program and erase, which are durable now), or why not.
+        result: Result<Vec<u8>, FlashError>,
+    },
     /// Something about a running application.
     Application {
         /// The run, as the agent named it in [`StartApplication`](crate::StartApplication).

@@ -10,15 +10,16 @@ extern crate alloc;
 mod action;
 mod agent;
 mod event;
-mod flash;
 mod provisioning;
+pub mod store;
+mod supervisor;
 mod tls;
 
 pub use action::{Action, ModuleLocation, StartApplication};
 pub use agent::{Agent, Board, Options};
 pub use event::{ApplicationEvent, Connection, Event, Instance};
-pub use flash::{FlashAction, FlashDone, FlashFailed, Geometry};
 pub use provisioning::{MAX_ADDRESS, MAX_GATEWAYS, MAX_PROVISIONING, Pairing, Provisioning, ProvisioningError};
+pub use supervisor::HEALTHY_MS;
 pub use tls::{Entropy, EntropyFailed};
 pub use wasmbed_protocol::message::Level;
 pub use wasmbed_protocol::signed::{Capabilities, IoLimits, Limits};
