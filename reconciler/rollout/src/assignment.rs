@@ -1,5 +1,7 @@
 //! The complete set of Releases that one device is to run.
 
+use std::fmt::Display;
+
 use crate::State;
 
 /// What is wanted of one application, as far as one device is concerned.
@@ -31,16 +33,15 @@ pub struct Entry<R> {
 }
 
 /// The complete set for `device`, by the applications' names: what is not in it is stopped and erased.
-pub fn assignment<'a, R: Clone + PartialEq + 'a>(
+pub fn assignment<'a, R: Clone + PartialEq + Display + 'a>(
     device: &str,
     intents: impl IntoIterator<Item = Intent<'a, R>>,
-    name: impl Fn(&R) -> &str,
 ) -> Vec<Entry<R>> {
     let mut entries: Vec<_> = intents
         .into_iter()
         .filter(|intent| intent.targeted)
         .filter_map(|intent| {
-            let release = intent.rollout.release_of(device, &name)?.clone();
+            let release = intent.rollout.release_of(device)?.clone();
             let Intent { application, suspended, restart, .. } = intent;
             Some(Entry { application: application.to_owned(), release, suspended, restart })
         })
@@ -68,7 +69,6 @@ mod tests {
                 intent("other", false, &some),
                 intent("a", true, &some),
             ],
-            |name| name,
         );
         let names: Vec<_> = set.iter().map(|entry| entry.application.as_str()).collect();
         assert_eq!(names, ["a", "z"]);
@@ -79,6 +79,6 @@ mod tests {
     fn a_suspended_application_stays_in_the_set() {
         let rollout = State::default().offered(&Offer { release: "r1", retry: false });
         let intent = Intent { application: "a", targeted: true, suspended: true, restart: 0, rollout: &rollout };
-        assert!(assignment("device", [intent], |name| name)[0].suspended);
+        assert!(assignment("device", [intent])[0].suspended);
     }
 }

@@ -1,0 +1,114 @@
+//! One gateway's stream: sessions in, Assignments out.
+
+use std::collections::HashMap;
+
+use tokio::sync::watch;
+use wasmbed_protocol::signed::{Entry, RunState};
+use wasmbed_protocol::{Assignment, Nonce, ReleaseDigest, SigningKey, Thumbprint};
+use wasmbed_streams::sessions::{AssignmentPush, Session, SessionEvent};
+use wasmbed_streams::{Receiver, Sender, StreamError};
+
+use crate::intent::{Entries, Intents};
+use crate::numbers::Numbers;
+
+/// What all streams share.
+pub(crate) struct Signing {
+    fleet: String,
+    key: SigningKey,
+    numbers: Numbers,
+    intents: watch::Receiver<Intents>,
+}
+
+/// A session and the set it was last sent.
+struct Live {
+    session: Session,
+    sent: Option<Entries>,
+}
+
+impl Signing {
+    pub(crate) fn new(fleet: String, key: SigningKey, intents: watch::Receiver<Intents>) -> Self {
+        Self { fleet, key, numbers: Numbers::default(), intents }
+    }
+
+    /// Serves one gateway until its stream ends.
+    pub(crate) async fn serve(&self, mut from: Receiver<SessionEvent>, to: Sender<AssignmentPush>) {
+        let mut sessions: HashMap<u64, Live> = HashMap::new();
+        let mut intents = self.intents.clone();
+        loop {
+            let due: Vec<u64> = tokio::select! {
+                event = from.next() => match event {
+                    Some(Ok(SessionEvent::Opened(session))) => {
+                        let number = session.session;
+                        sessions.insert(number, Live { session, sent: None });
+                        vec![number]
+                    }
+                    Some(Ok(SessionEvent::Closed { session })) => {
+                        sessions.remove(&session);
+                        vec![]
+                    }
+                    Some(Err(error)) => {
+                        tracing::warn!(%error, "a gateway's stream broke; it will open another one");
+                        return;
+                    }
+                    None => return,
+                },
+                changed = intents.changed() => match changed {
+                    Ok(()) => sessions.keys().copied().collect(),
+                    Err(_) => return,
+                },
+            };
+            for number in due {
+                let Some(live) = sessions.get_mut(&number) else { continue };
+                let Some((entries, push)) = self.assign(live, &intents.borrow()) else { continue };
+                match to.send(&push).await {
+                    Ok(()) => live.sent = Some(entries),
+                    Err(StreamError::Closed) => return,
+                    Err(error) => tracing::error!(%error, device = live.session.device, "an Assignment cannot be sent"),
+                }
+            }
+        }
+    }
+
+    /// What the session should be sent, unless it has it already or nothing may be signed for it.
+    fn assign(&self, live: &Live, intents: &Intents) -> Option<(Entries, AssignmentPush)> {
+        let Session { session, gateway, device, thumbprint, nonce } = &live.session;
+        let thumbprint = Thumbprint(*thumbprint);
+        let entries = match intents.entries(device, &thumbprint) {
+            Ok(entries) if live.sent.as_ref() == Some(&entries) => return None,
+            Ok(entries) => entries,
+            Err(unknown) => {
+                tracing::debug!(device, ?unknown, "nothing to sign");
+                return None;
+            }
+        };
+        let now = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(0);
+        let assignment = Assignment {
+            fleet: self.fleet.clone(),
+            device: thumbprint,
+            nonce: Nonce(*nonce),
+            n: self.numbers.next(now),
+            gateway: gateway.clone(),
+            entries: entries.iter().map(entry).collect(),
+        };
+        let releases = entries.iter().map(|entry| entry.release.to_string()).collect();
+        match assignment.sign(&self.key) {
+            Ok(assignment) => Some((entries, AssignmentPush { session: *session, assignment, releases })),
+            Err(error) => {
+                tracing::error!(
+                    device, %error, applications = entries.len(),
+                    "what this device should run does not fit in an Assignment: let fewer applications target it"
+                );
+                None
+            }
+        }
+    }
+}
+
+fn entry(entry: &wasmbed_rollout::Entry<wasmbed_api::Digest>) -> Entry {
+    Entry {
+        application: entry.application.clone(),
+        release: ReleaseDigest(*entry.release.as_bytes()),
+        state: if entry.suspended { RunState::Suspended } else { RunState::Run },
+        restart: entry.restart,
+    }
+}
