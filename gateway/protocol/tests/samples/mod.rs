@@ -1,5 +1,5 @@
 //! One of every message and signed object, with every field filled, and one with every optional field left out.
-#![allow(dead_code, clippy::unwrap_used, reason = "each test binary uses a part")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test binary uses a part")]
 
 use wasmbed_protocol::message::*;
 use wasmbed_protocol::pairing::{Code, Proof};
