@@ -20,13 +20,7 @@ pub struct Application<'a> {
 impl<'a> Application<'a> {
     /// An application with the default limits, no grants, no arguments and no configuration.
     pub fn new(module: &'a [u8]) -> Self {
-        Self {
-            module,
-            limits: Limits::default(),
-            grants: Grants::default(),
-            args: Vec::new(),
-            env: Vec::new(),
-        }
+        Self { module, limits: Limits::default(), grants: Grants::default(), args: Vec::new(), env: Vec::new() }
     }
 }
 
@@ -65,7 +59,7 @@ impl Default for Limits {
 /// What an application may reach outside itself. Logging, time, sleep, randomness, arguments and configuration need no grant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
-    /// Topics it may publish to: a topic, or a prefix ending in `/*`, or `*` for any.
+    /// Topics it may publish to: a topic, or a prefix and `/*` for all below it.
     pub publish: Vec<String>,
     /// Names of GPIO pins it may open.
     pub gpio: Vec<String>,
@@ -73,6 +67,23 @@ pub struct Grants {
     pub adc: Vec<String>,
     /// Peers it may probe, as `host:port`.
     pub network: Vec<String>,
+}
+
+impl Grants {
+    pub(crate) fn allow_topic(&self, topic: &str) -> bool {
+        self.publish.iter().any(|granted| match granted.strip_suffix("/*") {
+            Some(prefix) => topic
+                .strip_prefix(prefix)
+                .and_then(|rest| rest.strip_prefix('/'))
+                .is_some_and(|below| !below.is_empty()),
+            None => granted == topic,
+        })
+    }
+
+    pub(crate) fn allow_peer(&self, host: &str, port: u16) -> bool {
+        let peer = format!("{host}:{port}");
+        self.network.contains(&peer)
+    }
 }
 
 /// What an application has used since it started.
@@ -90,4 +101,27 @@ pub struct Stats {
     pub published: u64,
     /// Messages refused by [`Limits::publish_per_s`].
     pub publish_refused: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_granted_topic_or_one_below_a_granted_prefix_is_allowed_and_nothing_else() {
+        let grants = Grants { publish: vec!["alarm".into(), "sensors/*".into()], ..Grants::default() };
+        for topic in ["alarm", "sensors/a", "sensors/a/b"] {
+            assert!(grants.allow_topic(topic), "{topic}");
+        }
+        for topic in ["", "alarms", "alarm/x", "sensors", "sensors/", "sensorsx/a", "sensors/*x/../a"] {
+            assert_eq!(grants.allow_topic(topic), topic.starts_with("sensors/*x"), "{topic}");
+        }
+    }
+
+    #[test]
+    fn a_peer_is_granted_with_its_port() {
+        let grants = Grants { network: vec!["example.org:80".into(), "[::1]:443".into()], ..Grants::default() };
+        assert!(grants.allow_peer("example.org", 80) && grants.allow_peer("[::1]", 443));
+        assert!(!grants.allow_peer("example.org", 8080) && !grants.allow_peer("example.org:80", 80));
+    }
 }

@@ -4,14 +4,28 @@
 //! tells what it uses; [`Outcome`] says how it ended. Nothing an application does takes the process or a neighbour down.
 
 mod application;
+mod control;
+mod guest;
+mod handles;
 mod host;
+mod imports;
+mod lines;
+mod load;
 mod outcome;
+mod pace;
+mod rate;
 mod running;
+mod sdk;
+mod sections;
+mod session;
+mod wamr;
+mod wasi;
 
 use std::time::Duration;
 
 pub use application::{Application, Grants, Limits, Stats};
 pub use host::{Errno, Host, Level, Line, Origin, PinMode};
+pub use imports::{IMPORTS, Import, SDK_MODULE, WASI_MODULE};
 pub use outcome::{Outcome, StartError};
 pub use running::{Running, start};
 

@@ -1,7 +1,6 @@
 //! How an application ends, and why one does not start.
 
 use std::fmt;
-use std::time::Duration;
 
 /// How an application ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,9 +90,6 @@ pub enum StartError {
         /// The limit in bytes.
         limit: u64,
     },
-    /// A start function ran longer than it may.
-    #[error("did not finish its start function within {0:?} of CPU time")]
-    StartTooLong(Duration),
     /// A limit is out of its range.
     #[error("limit {name} is {value}, but must lie in {range}")]
     Limit {

@@ -1,0 +1,40 @@
+/* Between the interpreter's checkpoints and Rust: knows the layout of WAMR's execution environment. */
+
+#include "platform_api_vmcore.h"
+#include "wasm_exec_env.h"
+#include "wasm_runtime_common.h"
+#include "wasmbed.h"
+
+int
+wasmbed_checkpoint(korp_mutex *lock)
+{
+    WASMExecEnv *env = (WASMExecEnv *)((char *)lock - offsetof(WASMExecEnv, wait_lock));
+    uint32_t branches = wasmbed_pause(env->user_data);
+    if (branches == 0) {
+        /* The interpreter leaves without an exception; the Rust side knows why. */
+        WASM_SUSPEND_FLAGS_FETCH_OR(env->suspend_flags, WASM_SUSPEND_FLAG_TERMINATE);
+        branches = 1;
+    }
+    lock->until_checkpoint = branches;
+    return 0;
+}
+
+void
+wasmbed_arm(struct WASMExecEnv *env, uint32_t branches)
+{
+    env->wait_lock.until_checkpoint = branches;
+}
+
+void
+wasmbed_disarm(struct WASMExecEnv *env)
+{
+    env->wait_lock.until_checkpoint = 0;
+}
+
+/* WAMR's bridge to host functions of any signature. Ours are registered as "raw": called with an array of cells, on every
+   architecture alike and without assembler, so this is only there to be linked. */
+void
+invokeNative(void)
+{
+    abort();
+}

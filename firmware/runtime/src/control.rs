@@ -1,0 +1,81 @@
+//! What the threads of an application and of its owner share.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::Stats;
+use crate::wamr::Budget;
+
+/// Stops an application and tells what it uses.
+#[derive(Debug)]
+pub(crate) struct Control {
+    stop: AtomicBool,
+    /// Wakes an application that sleeps or is held back; the lock guards nothing but the wait.
+    lock: Mutex<()>,
+    wake: Condvar,
+    budget: Arc<Budget>,
+    pub(crate) cpu_ns: AtomicU64,
+    pub(crate) log_lines_dropped: AtomicU64,
+    pub(crate) published: AtomicU64,
+    pub(crate) publish_refused: AtomicU64,
+}
+
+impl Control {
+    pub(crate) fn new(budget: Arc<Budget>) -> Self {
+        Self {
+            stop: AtomicBool::new(false),
+            lock: Mutex::new(()),
+            wake: Condvar::new(),
+            budget,
+            cpu_ns: AtomicU64::new(0),
+            log_lines_dropped: AtomicU64::new(0),
+            published: AtomicU64::new(0),
+            publish_refused: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        // Under the lock, so that no sleeper looks before and waits after.
+        let _guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.stop.store(true, Ordering::Release);
+        self.wake.notify_all();
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// Sleeps, but no longer than until [`Control::stop`]. Whether the time has passed.
+    pub(crate) fn sleep(&self, time: Duration) -> bool {
+        let until = Instant::now().checked_add(time);
+        let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if self.is_stopping() {
+                return false;
+            }
+            let left = match until {
+                Some(until) => until.saturating_duration_since(Instant::now()),
+                None => time,
+            };
+            if left.is_zero() {
+                return true;
+            }
+            guard = match self.wake.wait_timeout(guard, left) {
+                Ok((guard, _)) => guard,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            cpu: Duration::from_nanos(self.cpu_ns.load(Ordering::Relaxed)),
+            memory: self.budget.used(),
+            memory_peak: self.budget.peak(),
+            log_lines_dropped: self.log_lines_dropped.load(Ordering::Relaxed),
+            published: self.published.load(Ordering::Relaxed),
+            publish_refused: self.publish_refused.load(Ordering::Relaxed),
+        }
+    }
+}
