@@ -38,3 +38,11 @@ invokeNative(void)
 {
     abort();
 }
+
+/* A part of WAMR's other interface, the WebAssembly C API, which nothing here uses. */
+void
+wasm_trap_delete(void *trap)
+{
+    (void)trap;
+    abort();
+}

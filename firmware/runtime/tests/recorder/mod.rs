@@ -1,0 +1,170 @@
+//! A platform that records what an application does, and modules to try it with.
+#![allow(dead_code, unreachable_pub, reason = "every test file uses a part of it")]
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use wasmbed_runtime::{Application, Errno, Host, Level, Line, Origin, Outcome, PinMode, Running, Stats, start};
+
+/// What an application did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    Line(Level, Origin, String),
+    Published(String, Vec<u8>),
+    Wrote(u32, bool),
+}
+
+/// The platform's end of it.
+pub struct Recorder {
+    pub events: Sender<Event>,
+    pub started: Instant,
+    pub pins: Arc<Mutex<Vec<(String, PinMode)>>>,
+}
+
+impl Recorder {
+    pub fn new() -> (Box<Self>, Receiver<Event>) {
+        let (events, received) = channel();
+        let recorder = Self {
+            events,
+            started: Instant::now(),
+            pins: Arc::default(),
+        };
+        (Box::new(recorder), received)
+    }
+}
+
+impl Host for Recorder {
+    fn log(&mut self, line: Line<'_>) {
+        let _ = self.events.send(Event::Line(line.level, line.origin, line.text.to_owned()));
+    }
+
+    fn publish(&mut self, topic: &str, payload: &[u8]) -> Result<(), Errno> {
+        let _ = self.events.send(Event::Published(topic.to_owned(), payload.to_vec()));
+        Ok(())
+    }
+
+    fn uptime(&mut self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn unix_time_ms(&mut self) -> Option<u64> {
+        Some(1_700_000_000_123)
+    }
+
+    fn random(&mut self, bytes: &mut [u8]) -> Result<(), Errno> {
+        bytes.fill(0xA5);
+        Ok(())
+    }
+
+    fn gpio_open(&mut self, name: &str, mode: PinMode) -> Result<u32, Errno> {
+        if name == "broken" {
+            panic!("the pin is on fire");
+        }
+        let mut pins = self.pins.lock().expect("no test panics with it");
+        pins.push((name.to_owned(), mode));
+        Ok(pins.len() as u32 + 99)
+    }
+
+    fn gpio_write(&mut self, pin: u32, high: bool) -> Result<(), Errno> {
+        let _ = self.events.send(Event::Wrote(pin, high));
+        Ok(())
+    }
+
+    fn gpio_read(&mut self, pin: u32) -> Result<bool, Errno> {
+        Ok(pin == 100)
+    }
+
+    fn adc_open(&mut self, _: &str) -> Result<u32, Errno> {
+        Ok(7)
+    }
+
+    fn adc_read(&mut self, input: u32) -> Result<u32, Errno> {
+        Ok(input * 100 + 1)
+    }
+
+    fn net_probe(&mut self, host: &str, port: u16, timeout: Duration) -> Result<Duration, Errno> {
+        assert!(timeout <= wasmbed_runtime::PROBE_TIMEOUT);
+        match (host, port) {
+            ("near", 80) => Ok(Duration::from_micros(1234)),
+            _ => Err(Errno::TIMEDOUT),
+        }
+    }
+}
+
+/// Starts an application against a recorder.
+pub fn launch(application: &Application<'_>) -> (Running, Receiver<Event>) {
+    let (host, events) = Recorder::new();
+    let running = start(application, host, |_, _| ()).expect("the module starts");
+    (running, events)
+}
+
+/// Runs an application to its end.
+pub fn run(application: &Application<'_>) -> (Outcome, Stats, Vec<Event>) {
+    let (running, events) = launch(application);
+    let (outcome, stats) = running.wait();
+    (outcome, stats, events.try_iter().collect())
+}
+
+/// The text lines among events.
+pub fn lines(events: &[Event]) -> Vec<&str> {
+    events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Line(_, _, text) => Some(text.as_str()),
+            Event::Published(..) | Event::Wrote(..) => None,
+        })
+        .collect()
+}
+
+/// A module from text.
+pub fn wasm(text: &str) -> Vec<u8> {
+    wat::parse_str(text).expect("the test's module is valid")
+}
+
+/// A module whose `_start` has this body, with one page of memory, every SDK function imported by its name, and `$say`, which
+/// logs an `i64` in decimal.
+pub fn program(body: &str) -> Vec<u8> {
+    wasm(&format!(
+        r#"(module
+        (import "wasmbed" "log" (func $log (param i32 i32 i32)))
+        (import "wasmbed" "uptime_ms" (func $uptime_ms (result i64)))
+        (import "wasmbed" "time_ms" (func $time_ms (result i64)))
+        (import "wasmbed" "sleep_ms" (func $sleep_ms (param i32)))
+        (import "wasmbed" "publish" (func $publish (param i32 i32 i32 i32) (result i32)))
+        (import "wasmbed" "config" (func $config (param i32 i32 i32 i32) (result i32)))
+        (import "wasmbed" "arg" (func $arg (param i32 i32 i32) (result i32)))
+        (import "wasmbed" "gpio_open" (func $gpio_open (param i32 i32 i32) (result i32)))
+        (import "wasmbed" "gpio_write" (func $gpio_write (param i32 i32) (result i32)))
+        (import "wasmbed" "gpio_read" (func $gpio_read (param i32) (result i32)))
+        (import "wasmbed" "adc_open" (func $adc_open (param i32 i32) (result i32)))
+        (import "wasmbed" "adc_read" (func $adc_read (param i32) (result i32)))
+        (import "wasmbed" "net_probe" (func $net_probe (param i32 i32 i32 i32) (result i64)))
+        (import "wasmbed" "random" (func $random (param i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 0) "hello\n")
+        (data (i32.const 16) "sensors/a")
+        (data (i32.const 32) "led0")
+        (data (i32.const 40) "broken")
+        (data (i32.const 48) "near")
+        (data (i32.const 64) "key")
+        (func $say (param $n i64)
+            (local $at i32) (local $negative i32)
+            (local.set $at (i32.const 1000))
+            (if (i64.lt_s (local.get $n) (i64.const 0))
+                (then (local.set $negative (i32.const 1))
+                      (local.set $n (i64.sub (i64.const 0) (local.get $n)))))
+            (loop $digits
+                (local.set $at (i32.sub (local.get $at) (i32.const 1)))
+                (i32.store8 (local.get $at)
+                    (i32.add (i32.const 48) (i32.wrap_i64 (i64.rem_u (local.get $n) (i64.const 10)))))
+                (local.set $n (i64.div_u (local.get $n) (i64.const 10)))
+                (br_if $digits (i64.ne (local.get $n) (i64.const 0))))
+            (if (local.get $negative)
+                (then (local.set $at (i32.sub (local.get $at) (i32.const 1)))
+                      (i32.store8 (local.get $at) (i32.const 45))))
+            (call $log (i32.const 3) (local.get $at) (i32.sub (i32.const 1000) (local.get $at))))
+        (func $say32 (param $n i32) (call $say (i64.extend_i32_s (local.get $n))))
+        (func (export "_start") {body}))"#
+    ))
+}
