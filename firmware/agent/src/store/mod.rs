@@ -81,8 +81,6 @@ pub mod nor;
 mod outcome;
 mod record;
 mod step;
-#[cfg(test)]
-mod tests;
 
 pub use action::{Action, ActionId, FlashError};
 pub use application::{ApplicationRecord, Failed, Slot};
@@ -339,8 +337,8 @@ impl Store {
     /// discarded counts as free once that is done.
     ///
     /// # Errors
-    /// [`StoreError::Full`] if no run of free units is long enough or the log has no room for its record, [`StoreError::Exists`],
-    /// [`StoreError::Empty`]; nothing is changed.
+    /// [`StoreError::Full`] if no run of free units is long enough or the log has no room for its record,
+    /// [`StoreError::Exists`], [`StoreError::Empty`]; nothing is changed.
     pub fn reserve(&mut self, digest: Digest, size: u32) -> Result<Ticket, StoreError> {
         self.mounted()?;
         self.check_room(&modules::key(&digest), modules::RECORD)?;
@@ -355,7 +353,8 @@ impl Store {
     /// if what stood there had been cut short.
     ///
     /// # Errors
-    /// [`StoreError::Unknown`]; [`StoreError::Offset`] if `offset` is not where it goes on; [`StoreError::TooLong`] if they exceed the module's size.
+    /// [`StoreError::Unknown`]; [`StoreError::Offset`] if `offset` is not where it goes on; [`StoreError::TooLong`] if
+    /// they exceed the module's size.
     pub fn append(&mut self, digest: Digest, offset: u32, bytes: &[u8]) -> Result<Ticket, StoreError> {
         self.mounted()?;
         let Some((size, State::Filling(filling))) =

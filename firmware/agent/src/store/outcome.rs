@@ -128,7 +128,8 @@ pub enum StoreError {
     NotMounted,
     /// There is no room; what is there already is safe.
     #[error(
-        "the store is full: {needed} bytes needed in one piece, {available} available; remove an application or declare more flash"
+        "the store is full: {needed} bytes needed in one piece, {available} available; \
+         remove an application or declare more flash"
     )]
     Full {
         /// Bytes needed in one piece.

@@ -7,8 +7,9 @@
 //!           key value                                                    padded to words
 //! ```
 //!
-//! `length` is that of the value. A kind with the top bit set removes its key. `header_crc` covers the twelve bytes before it, the generation
-//! and the record's place, so bytes of an earlier generation, or moved ones, are never taken for a record.
+//! `length` is that of the value. A kind with the top bit set removes its key. `header_crc` covers the twelve bytes
+//! before it, the generation and the record's place, so bytes of an earlier generation, or moved ones, are never taken
+//! for a record.
 
 use alloc::string::String;
 use alloc::vec::Vec;
