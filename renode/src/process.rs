@@ -1,0 +1,228 @@
+//! A child process that is kept running: restarted with back-off, its output kept in a file, ended when it should.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// Waits between two starts: from the first to the second, doubled after each failure.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+/// A process that ran for this long starts its back-off anew.
+const HEALTHY: Duration = Duration::from_secs(10);
+/// What a process may take to end after SIGTERM before SIGKILL.
+const GRACE: Duration = Duration::from_secs(5);
+/// Bytes of output kept: at a start the file is renamed to `*.1` beyond this.
+const OUTPUT_KEPT: u64 = 1 << 20;
+
+/// What to run.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ProcessSpec {
+    /// For messages, for example `device sensor-1`.
+    pub name: String,
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Where its standard output and error go, appended.
+    pub output: PathBuf,
+}
+
+/// What the process is doing now.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ProcessState {
+    /// Its process id, while it runs.
+    pub id: Option<u32>,
+    /// Times it was started again.
+    pub restarts: u64,
+    /// How it ended last, or why it cannot be started.
+    pub last_end: Option<String>,
+}
+
+/// A process that is kept running until it is stopped.
+///
+/// The child's standard input is a pipe that only this process holds: a child that reads end of file there knows that
+/// its parent is gone, however it ended, and ends too (see [`parent_is_gone`]).
+#[derive(Debug)]
+pub struct Process {
+    stop: watch::Sender<bool>,
+    state: watch::Receiver<ProcessState>,
+    task: JoinHandle<()>,
+}
+
+impl Process {
+    /// Starts `spec` and keeps it running.
+    #[must_use]
+    pub fn start(spec: ProcessSpec) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let (tell, state) = watch::channel(ProcessState::default());
+        let task = tokio::spawn(keep_running(spec, stopped, tell));
+        Self { stop, state, task }
+    }
+
+    /// What the process is doing, and a way to wait for a change.
+    #[must_use]
+    pub fn state(&self) -> watch::Receiver<ProcessState> {
+        self.state.clone()
+    }
+
+    /// Ends the process: SIGTERM, and SIGKILL after 5 s. Returns once it is gone.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "a supervising task failed");
+        }
+    }
+}
+
+async fn keep_running(spec: ProcessSpec, mut stopped: watch::Receiver<bool>, tell: watch::Sender<ProcessState>) {
+    let mut back_off = BACK_OFF.0;
+    while !*stopped.borrow() {
+        let started = Instant::now();
+        let end = match spawn(&spec) {
+            Ok(mut child) => {
+                tell.send_modify(|state| state.id = child.id());
+                tokio::select! {
+                    status = child.wait() => describe(status),
+                    () = told_to_stop(&mut stopped) => {
+                        end(&spec.name, &mut child).await;
+                        break;
+                    }
+                }
+            }
+            Err(error) => format!("cannot be started: {error}"),
+        };
+        if started.elapsed() >= HEALTHY {
+            back_off = BACK_OFF.0;
+        }
+        tracing::warn!(process = spec.name, %end, output = %spec.output.display(), again_in = ?back_off, "a process ended");
+        tell.send_modify(|state| {
+            *state = ProcessState { id: None, restarts: state.restarts + 1, last_end: Some(end) };
+        });
+        tokio::select! {
+            () = tokio::time::sleep(back_off) => {}
+            () = told_to_stop(&mut stopped) => break,
+        }
+        back_off = (back_off * 2).min(BACK_OFF.1);
+    }
+    tell.send_modify(|state| state.id = None);
+}
+
+async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
+    // The sender gone means the same.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+fn spawn(spec: &ProcessSpec) -> io::Result<Child> {
+    let output = open_output(&spec.output)?;
+    Command::new(&spec.program)
+        .args(&spec.arguments)
+        .stdin(Stdio::piped())
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        // A group of its own: Ctrl-C at the terminal reaches the parent alone, which ends its children in order.
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+}
+
+fn open_output(path: &Path) -> io::Result<File> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    if std::fs::metadata(path).is_ok_and(|file| file.len() > OUTPUT_KEPT) {
+        std::fs::rename(path, path.with_extension("log.1"))?;
+    }
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+async fn end(name: &str, child: &mut Child) {
+    let Some(id) = child.id().and_then(|id| i32::try_from(id).ok()) else { return };
+    // The child is ours and not yet waited for, so the id cannot be another process's.
+    if let Err(error) = kill(Pid::from_raw(id), Signal::SIGTERM) {
+        tracing::debug!(process = name, %error, "a process had ended before it was asked to");
+    }
+    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+        tracing::warn!(process = name, grace = ?GRACE, "a process did not end when asked and is killed");
+        if let Err(error) = child.kill().await {
+            tracing::error!(process = name, %error, "a process cannot be killed");
+        }
+    }
+}
+
+fn describe(status: io::Result<ExitStatus>) -> String {
+    match status {
+        Ok(status) => status.to_string(),
+        Err(error) => format!("cannot be waited for: {error}"),
+    }
+}
+
+/// Completes when standard input ends: for a child started by [`Process`], when its parent is gone.
+pub async fn parent_is_gone() {
+    // A thread, and not tokio's stdin, whose pending read would keep the runtime from ending.
+    let (gone, wait) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        let _ = gone.send(());
+    });
+    let _ = wait.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(dir: &Path, script: &str) -> ProcessSpec {
+        ProcessSpec {
+            name: "test".to_owned(),
+            program: "/bin/sh".into(),
+            arguments: vec!["-c".into(), script.into()],
+            output: dir.join("logs/test.log"),
+        }
+    }
+
+    fn alive(id: u32) -> bool {
+        kill(Pid::from_raw(i32::try_from(id).expect("an id fits")), None).is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_process_that_ends_is_started_again_and_its_output_is_kept() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let process = Process::start(shell(dir.path(), "echo hello; exit 3"));
+        let mut state = process.state();
+        let state = state.wait_for(|state| state.restarts >= 2).await.expect("it is supervised").clone();
+        assert_eq!(state.last_end.as_deref(), Some("exit status: 3"));
+        process.stop().await;
+        let output = std::fs::read_to_string(dir.path().join("logs/test.log")).expect("it is there");
+        assert!(output.starts_with("hello\nhello\n"), "{output}");
+    }
+
+    #[tokio::test]
+    async fn a_process_is_gone_once_stop_returns() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let process = Process::start(shell(dir.path(), "exec sleep 60"));
+        let id = process.state().wait_for(|state| state.id.is_some()).await.expect("it runs").id.expect("it has one");
+        assert!(alive(id));
+        process.stop().await;
+        assert!(!alive(id));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_not_there_is_said_and_tried_again() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let spec = ProcessSpec { program: "/nowhere/program".into(), ..shell(dir.path(), "") };
+        let process = Process::start(spec);
+        let mut state = process.state();
+        let end = state.wait_for(|state| state.last_end.is_some()).await.expect("supervised").last_end.clone();
+        assert!(end.expect("there").starts_with("cannot be started: No such file"));
+        process.stop().await;
+    }
+}
