@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::ByteString;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
@@ -146,6 +147,18 @@ pub struct PendingKey {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub since: Option<Time>,
+    /// The Device whose one-time code (`spec.pairing`) the key proved. Whoever takes the key up for it verifies `proof`
+    /// again: a gateway is not believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paired_with: Option<Name>,
+    /// The exporter value of the TLS session in which the code was proved: 32 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::bytes")]
+    pub exporter: Option<ByteString>,
+    /// The signature that proves the code: 64 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::bytes")]
+    pub proof: Option<ByteString>,
 }
 
 impl GatewayConfig {
