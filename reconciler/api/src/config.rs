@@ -34,7 +34,7 @@ pub struct Config {
     pub max_restarts: Option<u32>,
 }
 
-/// [`Config`] in every form that is read; its schema is that of the field.
+/// How an application is run.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct ConfigForms {

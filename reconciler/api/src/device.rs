@@ -55,7 +55,7 @@ pub struct DeviceSpec {
     pub emulation: Option<Emulation>,
 }
 
-/// [`DeviceSpec`] in every form that is read; its schema is that of the kind.
+/// What a Device is declared to be.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
@@ -63,7 +63,11 @@ struct DeviceSpecForms {
     /// The device's Ed25519 public key: `ssh-ed25519 AAAA...` or base64 of the 32 bytes.
     public_key: Option<PublicKey>,
     /// Processor architecture, such as `ARM_CORTEX_M`; for people.
-    #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z0-9][-A-Za-z0-9_.]*$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = "^[A-Za-z0-9][-A-Za-z0-9_.]*$"),
+        extend("x-wasmbed-shape" = "architecture")
+    )]
     architecture: Option<String>,
     /// The board; `Stm32F746gDisco` if absent.
     mcu_type: Option<McuType>,

@@ -2,6 +2,7 @@
 //!
 //! - The kinds: [`Device`], [`Application`], [`Gateway`], [`Fleet`], [`Release`], [`Rollout`];
 //!   [`crds`] defines them for a Kubernetes API.
+//! - [`declarations`] reads them from a repository, with the place of every error.
 //! - Old forms of the resource files are read and never written: a type has one form.
 
 mod application;
@@ -9,6 +10,7 @@ mod capability;
 mod condition;
 mod config;
 mod crds;
+pub mod declarations;
 mod device;
 mod digest;
 mod duration;
