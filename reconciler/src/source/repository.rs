@@ -50,6 +50,20 @@ pub struct Entry {
     pub kind: EntryKind,
     /// Its object.
     pub id: ObjectId,
+    /// Whether a file may be executed.
+    pub executable: bool,
+}
+
+impl From<gix::object::tree::EntryKind> for EntryKind {
+    fn from(kind: gix::object::tree::EntryKind) -> Self {
+        use gix::object::tree::EntryKind as Git;
+        match kind {
+            Git::Tree => Self::Tree,
+            Git::Blob | Git::BlobExecutable => Self::Blob,
+            Git::Link => Self::Link,
+            Git::Commit => Self::Commit,
+        }
+    }
 }
 
 impl Repository {
@@ -147,15 +161,9 @@ impl Repository {
                 .iter()
                 .map(|entry| Entry {
                     name: entry.filename.to_str_lossy().into_owned(),
-                    kind: match entry.mode.kind() {
-                        gix::object::tree::EntryKind::Tree => EntryKind::Tree,
-                        gix::object::tree::EntryKind::Blob | gix::object::tree::EntryKind::BlobExecutable => {
-                            EntryKind::Blob
-                        }
-                        gix::object::tree::EntryKind::Link => EntryKind::Link,
-                        gix::object::tree::EntryKind::Commit => EntryKind::Commit,
-                    },
+                    kind: entry.mode.kind().into(),
                     id: entry.oid.to_owned(),
+                    executable: entry.mode.is_executable(),
                 })
                 .collect())
         };
@@ -167,18 +175,28 @@ impl Repository {
     /// # Errors
     /// When an object on the way is damaged.
     pub fn entry_at(&self, repo: &gix::Repository, root: ObjectId, path: &str) -> Result<Option<Entry>, SourceError> {
-        let mut here = Entry { name: String::new(), kind: EntryKind::Tree, id: root };
-        for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
-            if here.kind != EntryKind::Tree {
-                return Ok(None);
-            }
-            let found = self.entries(repo, here.id)?.into_iter().find(|e| e.name == part);
-            match found {
-                Some(entry) => here = entry,
-                None => return Ok(None),
-            }
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        if parts.is_empty() {
+            return Ok(Some(Entry { name: String::new(), kind: EntryKind::Tree, id: root, executable: false }));
         }
-        Ok(Some(here))
+        let read = || -> gix::Result<Option<Entry>> {
+            let found = repo.find_tree(root)?.lookup_entry(parts)?;
+            Ok(found.map(|entry| Entry {
+                name: entry.filename().to_str_lossy().into_owned(),
+                kind: entry.mode().kind().into(),
+                id: entry.object_id(),
+                executable: entry.mode().is_executable(),
+            }))
+        };
+        read().map_err(|e| self.unreadable(&root, &e))
+    }
+
+    /// How many bytes a blob has.
+    ///
+    /// # Errors
+    /// When it is not there or damaged.
+    pub fn size(&self, repo: &gix::Repository, id: ObjectId) -> Result<u64, SourceError> {
+        Ok(repo.find_header(id).map_err(|e| self.unreadable(&id, &e))?.size())
     }
 
     /// The bytes of a blob.

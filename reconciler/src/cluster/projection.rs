@@ -1,0 +1,236 @@
+//! What is kept of each object.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::DynamicObject;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use wasmbed_api::{
+    ApplicationSpec, ApplicationStatus, Condition, DevicePhase, DeviceStatus, Digest, FleetSpec, FleetStatus,
+    GatewaySpec, GatewayStatus, InstancePhase, ReleaseSpec, RolloutSpec, RolloutStatus, labels,
+};
+
+use super::{View, Watched, observed_fingerprint};
+use crate::plan::{Fingerprint, Kind, ObjectId, Observed};
+
+/// Names of objects.
+pub(crate) type Names = BTreeSet<Arc<str>>;
+
+/// A spec and its status, as they were last seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Versioned<Spec, Status> {
+    pub(crate) spec: Arc<Spec>,
+    pub(crate) status: Status,
+    pub(crate) generation: Option<i64>,
+    /// The fleet label; `None` was applied by hand.
+    pub(crate) fleet: Option<String>,
+}
+
+pub(crate) type FleetView = Versioned<FleetSpec, FleetStatus>;
+pub(crate) type GatewayView = Versioned<GatewaySpec, GatewayStatus>;
+/// Without `wasmBytes`: the repository has them.
+pub(crate) type ApplicationView = Versioned<ApplicationSpec, ApplicationStatus>;
+pub(crate) type RolloutView = Versioned<RolloutSpec, RolloutStatus>;
+
+/// What counts of a Device: there may be very many.
+#[derive(Clone, Debug)]
+pub(crate) struct DeviceView {
+    pub(crate) labels: Box<[(Box<str>, Box<str>)]>,
+    pub(crate) connected: bool,
+    pub(crate) applications: Box<[DeviceRun]>,
+    pub(crate) conditions: Box<[Condition]>,
+    pub(crate) generation: Option<i64>,
+    pub(crate) fleet: Option<String>,
+}
+
+/// An application on a device.
+#[derive(Clone, Debug)]
+pub(crate) struct DeviceRun {
+    pub(crate) name: Box<str>,
+    pub(crate) release: Digest,
+    pub(crate) phase: InstancePhase,
+    pub(crate) error: Option<Box<str>>,
+}
+
+/// What counts of a Release.
+#[derive(Clone, Debug)]
+pub(crate) struct ReleaseView {
+    pub(crate) application: Box<str>,
+    pub(crate) revision: Option<Box<str>>,
+    pub(crate) modules: Vec<Digest>,
+    /// Of the signed bytes.
+    pub(crate) cose: Fingerprint,
+    pub(crate) created: Option<Time>,
+    pub(crate) fleet: Option<String>,
+}
+
+impl View {
+    /// Takes in an object as it is now.
+    pub(crate) fn put(&mut self, what: Watched, object: DynamicObject) {
+        let Some(name) = object.metadata.name.as_deref().map(Arc::<str>::from) else {
+            return;
+        };
+        let fleet = object.metadata.labels.as_ref().and_then(|labels| labels.get(labels::FLEET)).cloned();
+        if let Some(kind) = kind_of(what) {
+            let spec = object.data.get("spec").unwrap_or(&Value::Null);
+            let fingerprint = observed_fingerprint(&object.metadata, spec);
+            let id = ObjectId { kind, name: Arc::clone(&name) };
+            self.objects.insert(id, Observed { fingerprint, fleet: fleet.clone() });
+        }
+        match what {
+            Watched::Fleets => {
+                self.fleets.insert(name, versioned(object, fleet));
+            }
+            Watched::Gateways => {
+                self.gateways.insert(name, versioned(object, fleet));
+            }
+            Watched::Applications => {
+                let mut view: ApplicationView = versioned(object, fleet);
+                if let Some(spec) = Arc::get_mut(&mut view.spec) {
+                    spec.wasm_bytes = None;
+                }
+                self.applications.insert(name, view);
+            }
+            Watched::Rollouts => {
+                self.rollouts.insert(name, versioned(object, fleet));
+            }
+            Watched::Devices => {
+                self.devices.insert(name, device(object, fleet));
+            }
+            Watched::Releases => {
+                let created = object.metadata.creation_timestamp.clone();
+                if let (Ok(digest), Some(spec)) = (name.parse(), part::<ReleaseSpec>(&object, "spec")) {
+                    let view = ReleaseView {
+                        application: spec.application.as_str().into(),
+                        revision: spec.revision.as_deref().map(Into::into),
+                        modules: spec.artifacts.iter().map(|artifact| artifact.digest).collect(),
+                        cose: Fingerprint::of(&spec.cose.0),
+                        created,
+                        fleet,
+                    };
+                    self.releases.insert(digest, view);
+                }
+            }
+            Watched::Modules => {
+                if let Some(digest) = module_of(&name) {
+                    self.modules.insert(digest, fleet);
+                }
+            }
+        }
+    }
+
+    /// Takes out an object that is gone.
+    pub(crate) fn remove(&mut self, what: Watched, name: &str) {
+        if let Some(kind) = kind_of(what) {
+            self.objects.remove(&ObjectId::new(kind, name));
+        }
+        match what {
+            Watched::Fleets => drop(self.fleets.remove(name)),
+            Watched::Gateways => drop(self.gateways.remove(name)),
+            Watched::Devices => drop(self.devices.remove(name)),
+            Watched::Applications => drop(self.applications.remove(name)),
+            Watched::Rollouts => drop(self.rollouts.remove(name)),
+            Watched::Releases => drop(name.parse().ok().and_then(|digest: Digest| self.releases.remove(&digest))),
+            Watched::Modules => drop(module_of(name).and_then(|digest| self.modules.remove(&digest))),
+        }
+    }
+
+    /// Takes out what a complete list did not name.
+    pub(crate) fn retain(&mut self, what: Watched, named: &Names) {
+        for name in self.names(what) {
+            if !named.contains(&name) {
+                self.remove(what, &name);
+            }
+        }
+    }
+
+    fn names(&self, what: Watched) -> Vec<Arc<str>> {
+        match what {
+            Watched::Fleets => self.fleets.keys().cloned().collect(),
+            Watched::Gateways => self.gateways.keys().cloned().collect(),
+            Watched::Devices => self.devices.keys().cloned().collect(),
+            Watched::Applications => self.applications.keys().cloned().collect(),
+            Watched::Rollouts => self.rollouts.keys().cloned().collect(),
+            Watched::Releases => self.releases.keys().map(|digest| digest.to_string().into()).collect(),
+            Watched::Modules => {
+                self.modules.keys().map(|digest| labels::module_config_map(digest).into()).collect()
+            }
+        }
+    }
+}
+
+fn kind_of(what: Watched) -> Option<Kind> {
+    match what {
+        Watched::Gateways => Some(Kind::Gateway),
+        Watched::Devices => Some(Kind::Device),
+        Watched::Applications => Some(Kind::Application),
+        _ => None,
+    }
+}
+
+fn module_of(config_map: &str) -> Option<Digest> {
+    config_map.strip_prefix("module-")?.parse().ok()
+}
+
+fn device(object: DynamicObject, fleet: Option<String>) -> DeviceView {
+    let status: DeviceStatus = part(&object, "status").unwrap_or_default();
+    let labels = object.metadata.labels.unwrap_or_default();
+    DeviceView {
+        labels: labels.into_iter().map(|(k, v)| (k.into(), v.into())).collect(),
+        connected: status.phase == Some(DevicePhase::Connected),
+        applications: status
+            .applications
+            .into_iter()
+            .map(|run| DeviceRun {
+                name: run.name.as_str().into(),
+                release: run.release,
+                phase: run.phase,
+                error: run.error.map(Into::into),
+            })
+            .collect(),
+        conditions: status.conditions.into(),
+        generation: object.metadata.generation,
+        fleet,
+    }
+}
+
+fn versioned<Spec, Status>(object: DynamicObject, fleet: Option<String>) -> Versioned<Spec, Status>
+where
+    Spec: DeserializeOwned + Default,
+    Status: DeserializeOwned + Default,
+{
+    Versioned {
+        spec: Arc::new(part(&object, "spec").unwrap_or_default()),
+        status: part(&object, "status").unwrap_or_default(),
+        generation: object.metadata.generation,
+        fleet,
+    }
+}
+
+/// A part of an object. One that cannot be read (an API without our schemas would take it) counts as absent, so that one bad object
+/// stops nobody.
+fn part<T: DeserializeOwned>(object: &DynamicObject, name: &str) -> Option<T> {
+    let value = object.data.get(name)?;
+    match T::deserialize(value) {
+        Ok(part) => Some(part),
+        Err(error) => {
+            tracing::warn!(object = object.metadata.name, part = name, %error, "an object in the cluster cannot be read");
+            None
+        }
+    }
+}
+
+impl DeviceView {
+    /// The labels as a map, for selectors.
+    pub(crate) fn label_map(&self) -> std::collections::BTreeMap<String, String> {
+        self.labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect()
+    }
+
+    /// How `application` fares on this device.
+    pub(crate) fn run(&self, application: &str) -> Option<&DeviceRun> {
+        self.applications.iter().find(|run| &*run.name == application)
+    }
+}
+
