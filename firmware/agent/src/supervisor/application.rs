@@ -48,7 +48,7 @@ pub(super) enum Run {
     /// It runs, or is about to: `since` is when its `_start` was entered.
     Active { instance: Instance, what: Target, since: Option<u64> },
     /// It was told to stop.
-    Stopping { instance: Instance },
+    Stopping { instance: Instance, slot: Slot },
     /// It returned with success.
     Finished { what: Target },
     /// It failed for good.
@@ -154,7 +154,7 @@ impl Application {
 
     pub(super) fn runs(&self, instance: Instance) -> bool {
         match self.run {
-            Run::Active { instance: mine, .. } | Run::Stopping { instance: mine } => mine == instance,
+            Run::Active { instance: mine, .. } | Run::Stopping { instance: mine, .. } => mine == instance,
             _ => false,
         }
     }
@@ -268,8 +268,13 @@ impl Application {
         }
     }
 
-    /// What a record, on flash or about to be, names.
+    /// What a record, on flash or about to be, names, and what runs.
     pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
+        let running = match self.run {
+            Run::Active { what, .. } => Some(what.slot),
+            Run::Stopping { slot, .. } => Some(slot),
+            _ => None,
+        };
         let in_flight = match &self.saving.in_flight {
             Some(InFlight::Save(record)) => [record.current, record.previous],
             _ => [None, None],
@@ -277,6 +282,7 @@ impl Application {
         [self.record.current, self.record.previous, self.saving.durable.current, self.saving.durable.previous]
             .into_iter()
             .chain(in_flight)
+            .chain([running])
             .flatten()
     }
 
@@ -434,7 +440,7 @@ impl Application {
         let target = self.target(world);
         match self.run {
             Run::Active { instance, what, .. } if target != Some(what) => {
-                self.run = Run::Stopping { instance };
+                self.run = Run::Stopping { instance, slot: what.slot };
                 world.effects.push_back(Effect::Stop { instance });
             }
             Run::Active { .. } | Run::Stopping { .. } => {}
@@ -453,11 +459,12 @@ impl Application {
     /// What should run now, of what is here.
     fn target(&self, world: &World) -> Option<Target> {
         let Desired::Present(present) = self.desired else { return None };
-        let current = self.record.current.filter(|slot| world.ready.contains_key(&slot.release))?;
+        // Flash can lose what was there; until it is fetched again the release before it is better than nothing.
+        let is_ready = |slot: &Slot| world.ready.contains_key(&slot.release);
+        let slot = self.record.current.filter(is_ready).or(self.record.previous.filter(is_ready))?;
         // What was given up does not run, and without a release to fall back to nothing does.
-        let given_up = self.gave_up(&present) && current.release == present.release;
-        let target = Target { slot: current, counter: self.record.restart_counter };
-        (!present.suspended && !given_up).then_some(target)
+        let given_up = self.gave_up(&present) && slot.release == present.release;
+        (!present.suspended && !given_up).then_some(Target { slot, counter: self.record.restart_counter })
     }
 
     fn start(&mut self, what: Target, world: &mut World) {

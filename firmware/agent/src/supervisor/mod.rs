@@ -63,6 +63,7 @@ pub(crate) enum RunEvent {
 pub(crate) struct Supervisor {
     applications: BTreeMap<String, Application>,
     world: World,
+    assigned: bool,
 }
 
 /// What all applications share.
@@ -81,6 +82,7 @@ impl Supervisor {
 
     /// The complete set of what the device is to run: an application not named is stopped and erased.
     pub(crate) fn assign(&mut self, entries: &[Entry], now: u64) {
+        self.assigned = true;
         for application in self.applications.values_mut() {
             if !entries.iter().any(|entry| entry.application == application.name()) {
                 application.desire(Desired::Absent);
@@ -93,6 +95,11 @@ impl Supervisor {
                 .desire(Desired::Present(entry.into()));
         }
         self.reconcile_all(now);
+    }
+
+    /// Whether an Assignment is known, be it from before the last boot.
+    pub(crate) fn is_assigned(&self) -> bool {
+        self.assigned
     }
 
     /// The release is in the store with its module, both verified.
@@ -178,9 +185,9 @@ impl Supervisor {
     }
 
     /// Assigned releases that are not in the store, with their application.
-    pub(crate) fn wanted(&self) -> Vec<(&str, Digest)> {
+    pub(crate) fn wanted(&self) -> Vec<(String, Digest)> {
         let wanted = |application: &Application| application.wanted(&self.world);
-        self.applications.values().filter_map(|a| wanted(a).map(|release| (a.name(), release))).collect()
+        self.applications.values().filter_map(|a| wanted(a).map(|release| (a.name.clone(), release))).collect()
     }
 
     /// Releases and modules that a record or the Assignment needs; everything else in the store may go.

@@ -134,9 +134,13 @@ impl TlsConnection {
         self.ended = Some(TlsError::Closed);
     }
 
-    /// Bytes for the network, of which the caller owns every one once.
-    pub(crate) fn take_outgoing(&mut self) -> Vec<u8> {
-        mem::take(&mut self.outgoing)
+    /// The next bytes for the network, at most `most`; each comes out once.
+    pub(crate) fn take_outgoing(&mut self, most: usize) -> Vec<u8> {
+        if self.outgoing.len() <= most {
+            return mem::take(&mut self.outgoing);
+        }
+        let rest = self.outgoing.split_off(most);
+        mem::replace(&mut self.outgoing, rest)
     }
 
     /// Whether there are bytes for the network.

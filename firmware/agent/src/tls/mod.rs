@@ -13,6 +13,6 @@ mod key_exchange;
 mod provider;
 mod verifier;
 
-pub(crate) use connection::{TlsConnection, TlsError};
+pub(crate) use connection::TlsConnection;
 pub use entropy::{Entropy, EntropyFailed};
 pub(crate) use identity::TlsIdentity;
