@@ -5,6 +5,9 @@
 #include "wasm_runtime_common.h"
 #include "wasmbed.h"
 
+/* A platform that preempts applications by itself, as PendSV does, has no thread manager and no checkpoints. */
+#if WASM_ENABLE_THREAD_MGR != 0
+
 int
 wasmbed_checkpoint(korp_mutex *lock)
 {
@@ -30,6 +33,23 @@ wasmbed_disarm(struct WASMExecEnv *env)
 {
     env->wait_lock.until_checkpoint = 0;
 }
+
+#else
+
+void
+wasmbed_arm(struct WASMExecEnv *env, uint32_t branches)
+{
+    (void)env;
+    (void)branches;
+}
+
+void
+wasmbed_disarm(struct WASMExecEnv *env)
+{
+    (void)env;
+}
+
+#endif
 
 /* WAMR's bridge to host functions of any signature. Ours are registered as "raw": called with an array of cells, on every
    architecture alike and without assembler, so this is only there to be linked. */

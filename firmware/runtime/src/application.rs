@@ -38,19 +38,22 @@ pub struct Limits {
     pub log_bytes_per_s: u32,
     /// Messages published in each second, with a burst of two seconds' worth. Above it `publish` answers `EAGAIN`.
     pub publish_per_s: u32,
+    /// Bytes of payload published in each second, with a burst of two seconds' worth. Above it `publish` answers `EAGAIN`.
+    pub publish_bytes_per_s: u32,
     /// Network probes in each second, with a burst of two. Above it `net_probe` answers `EAGAIN`.
     pub probe_per_s: u32,
 }
 
 impl Default for Limits {
-    /// 1 MiB of memory, 16 KiB of stack, the whole CPU, 4 KiB/s of log, 10 messages/s, 1 network probe/s.
+    /// 256 KiB of memory, 8 KiB of stack, the whole CPU, 4 KiB/s of log, 10 messages and 4 KiB of them/s, 1 network probe/s.
     fn default() -> Self {
         Self {
-            memory: 1024 * 1024,
-            stack: 16 * 1024,
+            memory: 256 * 1024,
+            stack: 8 * 1024,
             cpu_ms_per_s: 1000,
             log_bytes_per_s: 4096,
             publish_per_s: 10,
+            publish_bytes_per_s: 4096,
             probe_per_s: 1,
         }
     }
@@ -99,7 +102,7 @@ pub struct Stats {
     pub log_lines_dropped: u64,
     /// Messages published.
     pub published: u64,
-    /// Messages refused by [`Limits::publish_per_s`].
+    /// Messages refused by [`Limits::publish_per_s`] or [`Limits::publish_bytes_per_s`].
     pub publish_refused: u64,
 }
 

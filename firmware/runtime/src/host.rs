@@ -20,11 +20,9 @@ pub enum Level {
 /// Where a log line comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
-    /// Standard output: `println!`.
+    /// Standard output: `println!`. Its level is [`Level::Info`].
     Output,
-    /// Standard error: `eprintln!`.
-    ErrorOutput,
-    /// The `log` function at a level.
+    /// The log at a level; also standard error, at [`Level::Error`].
     Log,
     /// The runtime itself, about the application: lines dropped.
     Runtime,

@@ -5,13 +5,45 @@ use std::time::Duration;
 use crate::rate::Rate;
 use crate::{LINE_BYTES, Level, Line, Origin};
 
+/// What an application writes to: standard output, or the log at a level. Each makes lines of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    Output,
+    Log(Level),
+}
+
+impl Stream {
+    const ALL: [Self; 5] = [
+        Self::Output,
+        Self::Log(Level::Error),
+        Self::Log(Level::Warn),
+        Self::Log(Level::Info),
+        Self::Log(Level::Debug),
+    ];
+
+    fn index(self) -> usize {
+        match self {
+            Self::Output => 0,
+            Self::Log(Level::Error) => 1,
+            Self::Log(Level::Warn) => 2,
+            Self::Log(Level::Info) => 3,
+            Self::Log(Level::Debug) => 4,
+        }
+    }
+
+    /// The stream that the SDK's `log` calls by this number.
+    pub(crate) fn of_number(number: u32) -> Option<Self> {
+        Self::ALL.get(usize::try_from(number).ok()?).copied()
+    }
+}
+
 /// The log of one application.
 #[derive(Debug)]
 pub(crate) struct Lines {
     rate: Rate,
     limit: u32,
-    output: Vec<u8>,
-    error_output: Vec<u8>,
+    /// Of each stream, the line that has no end yet.
+    pending: [Vec<u8>; Stream::ALL.len()],
     dropped: u64,
     /// How many of `dropped` a line has said.
     said: u64,
@@ -22,8 +54,7 @@ impl Lines {
         Self {
             rate: Rate::new(bytes_per_second, now),
             limit: bytes_per_second,
-            output: Vec::new(),
-            error_output: Vec::new(),
+            pending: Default::default(),
             dropped: 0,
             said: 0,
         }
@@ -34,52 +65,36 @@ impl Lines {
         self.dropped
     }
 
-    /// Takes a fragment of standard output or standard error.
-    pub(crate) fn write(&mut self, origin: Origin, bytes: &[u8], now: Duration, sink: &mut dyn FnMut(Line<'_>)) {
+    /// Takes a fragment: parts of lines, lines, or several.
+    pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8], now: Duration, sink: &mut dyn FnMut(Line<'_>)) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let (text, ends) = match piece.strip_suffix(b"\n") {
+            let (mut rest, ends) = match piece.strip_suffix(b"\n") {
                 Some(text) => (text, true),
                 None => (piece, false),
             };
-            let mut rest = text;
             loop {
-                let room = LINE_BYTES - self.pending(origin).len();
-                let (now_fits, later) = rest.split_at(room.min(rest.len()));
-                self.pending(origin).extend_from_slice(now_fits);
+                let room = LINE_BYTES - self.pending[stream.index()].len();
+                let (fits, later) = rest.split_at(room.min(rest.len()));
+                self.pending[stream.index()].extend_from_slice(fits);
                 rest = later;
                 if rest.is_empty() {
                     break;
                 }
-                self.finish(origin, now, sink);
+                self.finish(stream, now, sink);
             }
             if ends {
-                self.finish(origin, now, sink);
-            }
-        }
-    }
-
-    /// Takes whole lines at a level.
-    pub(crate) fn log(&mut self, level: Level, bytes: &[u8], now: Duration, sink: &mut dyn FnMut(Line<'_>)) {
-        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-        for line in bytes.split(|byte| *byte == b'\n') {
-            let mut rest = line;
-            loop {
-                let piece = rest.len().min(character_boundary(rest, LINE_BYTES));
-                let (first, later) = rest.split_at(piece);
-                self.emit(level, Origin::Log, first, now, sink);
-                rest = later;
-                if rest.is_empty() {
-                    break;
-                }
+                self.finish(stream, now, sink);
+                // The rest of a character that never came.
+                self.pending[stream.index()].clear();
             }
         }
     }
 
     /// Gives out what has no line break yet.
     pub(crate) fn flush(&mut self, now: Duration, sink: &mut dyn FnMut(Line<'_>)) {
-        for origin in [Origin::Output, Origin::ErrorOutput] {
-            if !self.pending(origin).is_empty() {
-                self.finish(origin, now, sink);
+        for stream in Stream::ALL {
+            while !self.pending[stream.index()].is_empty() {
+                self.finish(stream, now, sink);
             }
         }
     }
@@ -89,7 +104,7 @@ impl Lines {
         self.dropped += lines;
     }
 
-    /// Says how many lines were dropped since it was last said; at the end, whatever the rate.
+    /// Says how many lines were dropped since it was last said.
     pub(crate) fn say_dropped(&mut self, sink: &mut dyn FnMut(Line<'_>)) {
         let unsaid = self.dropped - self.said;
         if unsaid == 0 {
@@ -100,32 +115,28 @@ impl Lines {
         sink(Line { level: Level::Warn, origin: Origin::Runtime, text: &text });
     }
 
-    fn pending(&mut self, origin: Origin) -> &mut Vec<u8> {
-        match origin {
-            Origin::ErrorOutput => &mut self.error_output,
-            Origin::Output | Origin::Log | Origin::Runtime => &mut self.output,
-        }
-    }
-
-    /// Gives out the pending line, but for a character that is not complete at the end of a full one.
-    fn finish(&mut self, origin: Origin, now: Duration, sink: &mut dyn FnMut(Line<'_>)) {
-        let mut line = core::mem::take(self.pending(origin));
-        let kept =
-            if line.len() >= LINE_BYTES { line.split_off(character_boundary(&line, LINE_BYTES)) } else { Vec::new() };
-        let level = if origin == Origin::ErrorOutput { Level::Error } else { Level::Info };
-        self.emit(level, origin, &line, now, sink);
+    /// Gives out the pending line; a character that a full line cuts stays for the next.
+    fn finish(&mut self, stream: Stream, now: Duration, sink: &mut dyn FnMut(Line<'_>)) {
+        let mut line = core::mem::take(&mut self.pending[stream.index()]);
+        let kept = line.split_off(whole_characters(&line));
+        self.emit(stream, &line, now, sink);
+        // The same buffer again, so that a line costs no allocation.
         line.clear();
         line.extend_from_slice(&kept);
-        *self.pending(origin) = line;
+        self.pending[stream.index()] = line;
     }
 
-    fn emit(&mut self, level: Level, origin: Origin, bytes: &[u8], now: Duration, sink: &mut dyn FnMut(Line<'_>)) {
+    fn emit(&mut self, stream: Stream, bytes: &[u8], now: Duration, sink: &mut dyn FnMut(Line<'_>)) {
         // A line counts with its break, so a flood of empty lines is one too.
         if !self.rate.take(bytes.len() + 1, now) {
             self.dropped += 1;
             return;
         }
         self.say_dropped(sink);
+        let (level, origin) = match stream {
+            Stream::Output => (Level::Info, Origin::Output),
+            Stream::Log(level) => (level, Origin::Log),
+        };
         sink(Line { level, origin, text: readable(bytes).trim_end() });
     }
 }
@@ -143,17 +154,19 @@ fn readable(bytes: &[u8]) -> String {
     text
 }
 
-/// The last boundary of a UTF-8 character in the first `longest` bytes, or `longest` if what is there is not UTF-8.
-fn character_boundary(bytes: &[u8], longest: usize) -> usize {
-    if bytes.len() <= longest && core::str::from_utf8(bytes).is_ok() {
-        return longest;
+/// How many bytes of a full line to give out now: all, but for the beginning of a character at its end.
+fn whole_characters(line: &[u8]) -> usize {
+    if line.len() < LINE_BYTES {
+        return line.len();
     }
-    let end = longest.min(bytes.len());
-    let start_of_last = (end.saturating_sub(4)..end).rev().find(|i| bytes[*i] & 0xC0 != 0x80);
-    match start_of_last {
-        // The last character is whole if it decodes.
-        Some(start) if start > 0 && core::str::from_utf8(&bytes[start..end]).is_err() => start,
-        _ => longest,
+    let cut = match core::str::from_utf8(&line[line.len() - 4..]) {
+        Ok(_) => None,
+        // The last four bytes may start within a character: look for the beginning of the last one.
+        Err(_) => (line.len() - 3..line.len()).rev().find(|i| line[*i] & 0xC0 == 0xC0),
+    };
+    match cut {
+        Some(start) if core::str::from_utf8(&line[start..]).is_err() => start,
+        _ => line.len(),
     }
 }
 
@@ -178,13 +191,13 @@ mod tests {
     #[test]
     fn fragments_become_lines() {
         let lines = collect(10_000, |log, sink| {
-            log.write(Origin::Output, b"one ", Duration::ZERO, sink);
-            log.write(Origin::ErrorOutput, b"oops\n", Duration::ZERO, sink);
-            log.write(Origin::Output, b"line\nand another\nrest", Duration::ZERO, sink);
+            log.write(Stream::Output, b"one ", Duration::ZERO, sink);
+            log.write(Stream::Log(Level::Error), b"oops\n", Duration::ZERO, sink);
+            log.write(Stream::Output, b"line\nand another\nrest", Duration::ZERO, sink);
             log.flush(Duration::ZERO, sink);
         });
         assert_eq!(texts(&lines), ["oops", "one line", "and another", "rest"]);
-        assert_eq!((lines[0].0, lines[0].1), (Level::Error, Origin::ErrorOutput));
+        assert_eq!((lines[0].0, lines[0].1), (Level::Error, Origin::Log));
         assert_eq!((lines[1].0, lines[1].1), (Level::Info, Origin::Output));
     }
 
@@ -195,11 +208,13 @@ mod tests {
             let text = format!("{shift}{long}");
             let written = collect(100_000, |log, sink| {
                 for piece in text.as_bytes().chunks(7) {
-                    log.write(Origin::Output, piece, Duration::ZERO, sink);
+                    log.write(Stream::Output, piece, Duration::ZERO, sink);
                 }
                 log.flush(Duration::ZERO, sink);
             });
-            let logged = collect(100_000, |log, sink| log.log(Level::Info, text.as_bytes(), Duration::ZERO, sink));
+            let logged = collect(100_000, |log, sink| {
+                log.write(Stream::Log(Level::Info), format!("{text}\n").as_bytes(), Duration::ZERO, sink);
+            });
             assert_eq!(texts(&written).concat(), text);
             assert_eq!(texts(&logged).concat(), text);
             assert!(logged.len() >= 3);
@@ -210,10 +225,10 @@ mod tests {
     fn a_flood_is_dropped_counted_and_said() {
         let lines = collect(100, |log, sink| {
             for _ in 0..1000 {
-                log.write(Origin::Output, b"123456789\n", Duration::ZERO, sink);
+                log.write(Stream::Output, b"123456789\n", Duration::ZERO, sink);
             }
             assert_eq!(log.dropped(), 980);
-            log.write(Origin::Output, b"later\n", Duration::from_secs(1), sink);
+            log.write(Stream::Output, b"later\n", Duration::from_secs(1), sink);
         });
         assert_eq!(lines.len(), 22);
         assert_eq!(lines[20].2, "980 log lines dropped: more than 100 bytes a second (config.ioLimit)");
@@ -224,8 +239,8 @@ mod tests {
     #[test]
     fn nothing_in_a_line_can_disturb_a_terminal() {
         let lines = collect(10_000, |log, sink| {
-            log.log(Level::Warn, b"\x1b[2Jred\x07\xff\r", Duration::ZERO, sink);
-            log.log(Level::Warn, &[0xff; 2000], Duration::ZERO, sink);
+            log.write(Stream::Log(Level::Warn), b"\x1b[2Jred\x07\xff\r\n", Duration::ZERO, sink);
+            log.write(Stream::Log(Level::Warn), &[0xff; 2000], Duration::ZERO, sink);
         });
         assert_eq!(lines[0].2, " [2Jred \u{fffd}");
         assert!(lines.len() > 2);
@@ -237,8 +252,8 @@ mod tests {
             collect(u32::MAX / 4, |log, sink| {
                 let many: Vec<u8> = bytes.iter().copied().cycle().take(bytes.len() * 20).collect();
                 for piece in many.chunks(size) {
-                    log.write(Origin::Output, piece, Duration::ZERO, sink);
-                    log.log(Level::Debug, piece, Duration::ZERO, sink);
+                    log.write(Stream::Output, piece, Duration::ZERO, sink);
+                    log.write(Stream::Log(Level::Debug), piece, Duration::ZERO, sink);
                 }
                 log.flush(Duration::ZERO, sink);
             });

@@ -35,7 +35,8 @@ pub(crate) fn load(module: &[u8], limits: &Limits, budget: Arc<Budget>) -> Resul
     // Only to tell what went wrong.
     let account = Arc::clone(&budget);
     let out_of_memory_or = |reason: String| {
-        if account.refused() > 0 {
+        // What is beyond any budget, WAMR refuses by itself.
+        if account.refused() > 0 || reason.contains("allocate memory failed") {
             StartError::MemoryLimit { limit: account.limit() }
         } else {
             StartError::Invalid { reason }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::guest::{Answer, Guest};
 use crate::handles::Opened;
+use crate::lines::Stream;
 use crate::session::Session;
-use crate::{Errno, Level, Origin, PAYLOAD_BYTES, PROBE_TIMEOUT, PinMode, TOPIC_BYTES};
+use crate::{Errno, Level, PAYLOAD_BYTES, PROBE_TIMEOUT, PinMode, TOPIC_BYTES};
 
 /// The most text one call may log. More is dropped, and counted.
 const LOG_CALL_BYTES: u32 = 16 * 1024;
@@ -23,14 +24,9 @@ pub(crate) fn log(session: &mut Session, guest: &mut Guest<'_>) -> Answer {
         session.drop_text();
         return Answer::Nothing;
     };
-    match level {
-        0 => session.write(Origin::Output, bytes),
-        // Text without a line break is a fragment of `eprint!`.
-        1 => session.write(Origin::ErrorOutput, bytes),
-        2 => session.log(Level::Warn, bytes),
-        3 => session.log(Level::Info, bytes),
-        _ => session.log(Level::Debug, bytes),
-    }
+    // A level of a later SDK is better shown than lost.
+    let stream = Stream::of_number(level).unwrap_or(Stream::Log(Level::Debug));
+    session.write(stream, bytes);
     Answer::Nothing
 }
 
@@ -64,7 +60,8 @@ pub(crate) fn publish(session: &mut Session, guest: &mut Guest<'_>) -> Answer {
         if !session.grants.allow_topic(topic) {
             return Err(Errno::NOTCAPABLE);
         }
-        if !session.publish_rate.take(1, session.host.uptime()) {
+        let now = session.host.uptime();
+        if !(session.publish_rate.take(1, now) && session.publish_bytes_rate.take(payload.len(), now)) {
             session.control.publish_refused.fetch_add(1, Ordering::Relaxed);
             return Err(Errno::AGAIN);
         }

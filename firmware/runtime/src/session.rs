@@ -9,11 +9,11 @@ use crate::control::Control;
 use crate::guest::{Answer, Guest};
 use crate::handles::Handles;
 use crate::imports::Import;
-use crate::lines::Lines;
+use crate::lines::{Lines, Stream};
 use crate::pace::Pace;
 use crate::rate::Rate;
 use crate::wamr::{Flow, Guide};
-use crate::{Application, Grants, Host, Level, Limits, Line, Origin, Outcome};
+use crate::{Application, Grants, Host, Limits, Line, Outcome};
 
 /// An application's side of the host functions.
 pub(crate) struct Session {
@@ -23,6 +23,7 @@ pub(crate) struct Session {
     pub(crate) env: Vec<(String, String)>,
     pub(crate) handles: Handles,
     pub(crate) publish_rate: Rate,
+    pub(crate) publish_bytes_rate: Rate,
     pub(crate) probe_rate: Rate,
     pub(crate) control: Arc<Control>,
     lines: Lines,
@@ -47,6 +48,7 @@ impl Session {
             env,
             handles: Handles::default(),
             publish_rate: Rate::new(limits.publish_per_s, now),
+            publish_bytes_rate: Rate::new(limits.publish_bytes_per_s, now),
             probe_rate: Rate::new(limits.probe_per_s, now),
             lines: Lines::new(limits.log_bytes_per_s, now),
             pace: Pace::new(limits.cpu_ms_per_s),
@@ -56,14 +58,9 @@ impl Session {
         }
     }
 
-    /// Takes a fragment of standard output or standard error.
-    pub(crate) fn write(&mut self, origin: Origin, bytes: &[u8]) {
-        self.with_lines(|lines, now, sink| lines.write(origin, bytes, now, sink));
-    }
-
-    /// Takes whole lines.
-    pub(crate) fn log(&mut self, level: Level, bytes: &[u8]) {
-        self.with_lines(|lines, now, sink| lines.log(level, bytes, now, sink));
+    /// Takes a fragment of what the application writes.
+    pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8]) {
+        self.with_lines(|lines, now, sink| lines.write(stream, bytes, now, sink));
     }
 
     /// Counts text that was too long to look at as dropped.

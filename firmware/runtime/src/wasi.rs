@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use crate::guest::{Answer, Guest, after};
+use crate::lines::Stream;
 use crate::sdk::fill_with_random;
 use crate::session::Session;
-use crate::{Errno, Origin, Outcome};
+use crate::{Errno, Level, Outcome};
 
 /// The most one `fd_write` takes; it answers how much, and the program writes the rest by another.
 const WRITE_BYTES: u32 = 4096;
@@ -31,14 +32,14 @@ const PROGRAM: &str = "application";
 /// `fd_write(fd, iovs, iovs_len, nwritten) -> errno`
 pub(crate) fn fd_write(session: &mut Session, guest: &mut Guest<'_>) -> Answer {
     let answer = (|| {
-        let origin = output(guest.u32(0))?;
+        let stream = output(guest.u32(0))?;
         let (pieces, count) = (guest.u32(1), guest.u32(2));
         let mut written = 0;
         for index in 0..count.min(WRITE_PIECES) {
             let piece = after(pieces, index * 8)?;
             let (pointer, length) = (guest.read_u32(piece)?, guest.read_u32(after(piece, 4)?)?);
             let taken = length.min(WRITE_BYTES - written);
-            session.write(origin, guest.bytes(pointer, taken)?);
+            session.write(stream, guest.bytes(pointer, taken)?);
             written += taken;
             if taken < length {
                 break;
@@ -50,10 +51,10 @@ pub(crate) fn fd_write(session: &mut Session, guest: &mut Guest<'_>) -> Answer {
 }
 
 /// Where what is written to a descriptor goes.
-fn output(descriptor: u32) -> Result<Origin, Errno> {
+fn output(descriptor: u32) -> Result<Stream, Errno> {
     match descriptor {
-        1 => Ok(Origin::Output),
-        2 => Ok(Origin::ErrorOutput),
+        1 => Ok(Stream::Output),
+        2 => Ok(Stream::Log(Level::Error)),
         _ => Err(Errno::BADF),
     }
 }

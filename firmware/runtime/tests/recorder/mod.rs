@@ -25,11 +25,7 @@ pub struct Recorder {
 impl Recorder {
     pub fn new() -> (Box<Self>, Receiver<Event>) {
         let (events, received) = channel();
-        let recorder = Self {
-            events,
-            started: Instant::now(),
-            pins: Arc::default(),
-        };
+        let recorder = Self { events, started: Instant::now(), pins: Arc::default() };
         (Box::new(recorder), received)
     }
 }
