@@ -247,6 +247,19 @@ impl FleetSpec {
         self.suspend.unwrap_or(false)
     }
 
+    /// Fields that are set and that this version reads without acting on them, so that whoever
+    /// follows the fleet can say so. A fleet with `verify` among them must not be followed.
+    pub fn without_effect(&self) -> Vec<&'static str> {
+        let set = [
+            ("forge", self.forge.is_some()),
+            ("previews", self.previews.as_ref().is_some_and(|previews| previews.enabled == Some(true))),
+            ("verify", self.verify.is_some()),
+            ("alerts", !self.alerts.is_empty()),
+            ("rollback", self.rollback.is_some_and(|rollback| rollback != Rollback::None)),
+        ];
+        set.into_iter().filter(|(_, set)| *set).map(|(field, _)| field).collect()
+    }
+
     /// Whether objects that leave the repository are deleted.
     pub fn prunes(&self) -> bool {
         self.prune.unwrap_or(true)

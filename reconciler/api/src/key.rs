@@ -85,6 +85,6 @@ impl FromStr for PublicKey {
 text_scalar!(
     PublicKey,
     "publicKey",
-    "^([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=|ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}( .*)?)$",
+    "^([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=|ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-P][A-Za-z0-9+/]{42}( .*)?)$",
     1024
 );

@@ -5,6 +5,9 @@
 //! - [`declarations`] reads them from a repository, with the place of every error.
 //! - Old forms of the resource files are read and never written: a type has one form.
 
+// The columns that kubectl prints are attributes that repeat their keys.
+#![allow(clippy::duplicated_attributes)]
+
 mod application;
 mod capability;
 mod condition;

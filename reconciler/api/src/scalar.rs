@@ -94,10 +94,22 @@ pub struct ScalarError {
 
 impl ScalarError {
     pub(crate) fn new(expected: impl Into<String>, found: &str) -> Self {
-        let mut shown: String = found.chars().take(80).collect();
-        if shown.len() < found.len() {
-            shown.push('…');
-        }
-        Self { expected: expected.into(), found: shown }
+        Self { expected: expected.into(), found: shown(found) }
     }
+}
+
+/// Text as an error shows it: on one line and not too long.
+pub(crate) fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for (index, character) in text.chars().enumerate() {
+        match character {
+            _ if index == 80 => {
+                shown.push('…');
+                break;
+            }
+            character if character.is_control() => shown.extend(character.escape_default()),
+            character => shown.push(character),
+        }
+    }
+    shown
 }

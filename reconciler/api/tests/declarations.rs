@@ -544,3 +544,26 @@ fn a_key_is_written_into_a_file_that_is_otherwise_left_alone() {
     assert!(edit("a: b").expect_err("no device").to_string().contains("no Device `sensor-1`"));
     assert!(edit(&device("").replace("spec:\n", "spec: &a\n  mcuType: Host\n")).is_ok());
 }
+
+#[test]
+fn line_breaks_of_other_alphabets_survive_printing() {
+    let file = device("  architecture: x\n")
+        .replace("metadata:", "metadata:\n  annotations: {a: \"x\\u2028y\\u0085z\\u2029\"}");
+    let parsed = parse(file.as_bytes());
+    let printed = parsed.declarations[0].object.to_yaml();
+    assert_eq!(parse(printed.as_bytes()).declarations[0].object, parsed.declarations[0].object);
+}
+
+#[test]
+fn duplicate_keys_of_foreign_documents_are_nobodys_business() {
+    let parsed = parse(b"a: 1\na: 2\n");
+    assert!(parsed.is_valid(), "{:#?}", parsed.findings);
+}
+
+#[test]
+fn a_file_full_of_errors_has_a_bounded_report() {
+    let file = device(&(0..5_000).map(|n| format!("  x{n}: 1\n")).collect::<String>());
+    let report = report_of(&file);
+    assert_eq!(report.errors.len(), 1001);
+    shows(&report.errors[1000].to_string(), &["and 4000 findings more from here on"]);
+}

@@ -26,13 +26,18 @@ pub enum EditError {
 pub fn set_public_key(bytes: &[u8], device: &Name, key: &PublicKey) -> Result<Vec<u8>, EditError> {
     let no_device = || EditError::NoDevice(device.to_string());
     let by_hand = || EditError::ByHand(device.to_string(), key.to_string());
-    let Documents { documents, findings, .. } = documents(bytes);
+    let Documents { documents, failure } = documents(bytes);
     let text = std::str::from_utf8(bytes).map_err(|_| no_device())?;
     let is_it = |document: &&Node| {
         matches!(recognise(document), Recognised::Declaration(Kind::Device))
             && document.value("metadata").and_then(|m| m.value("name")).and_then(Node::text) == Some(device.as_str())
     };
-    let document = documents.iter().find(is_it).filter(|_| findings.is_empty()).ok_or_else(no_device)?;
+    let document = documents
+        .iter()
+        .map(|document| &document.root)
+        .find(is_it)
+        .filter(|_| failure.is_none())
+        .ok_or_else(no_device)?;
     let spec = document.entry("spec").ok_or_else(no_device)?;
     if let Some(entry) = spec.value.entry("publicKey") {
         return Err(EditError::HasKey(device.to_string(), entry.at.line));

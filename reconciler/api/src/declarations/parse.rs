@@ -2,13 +2,17 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::envelope::{Kind, Metadata, Recognised, metadata, recognise};
 use super::finding::{Finding, Position};
-use super::yaml::{Content, Documents, Node, documents};
+use super::yaml::{Content, Document, Documents, Node, documents};
 use super::{rules, walk::walk};
 use crate::{Application, Device, Gateway, Name, PublicKey};
+
+/// The most findings that are kept of one file.
+const MAX_FINDINGS: usize = 1000;
 
 /// What one file declares, whatever its path.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -117,11 +121,10 @@ impl Object {
     /// The object as a YAML document, in the forms that are written now.
     pub fn to_yaml(&self) -> String {
         match self {
-            Self::Device(device) => serde_yaml::to_string(device),
-            Self::Application(application) => serde_yaml::to_string(application),
-            Self::Gateway(gateway) => serde_yaml::to_string(gateway),
+            Self::Device(device) => print(device),
+            Self::Application(application) => print(application),
+            Self::Gateway(gateway) => print(gateway),
         }
-        .expect("an object is plain data with text keys")
     }
 
     pub(crate) fn of_kind(&self) -> Kind {
@@ -133,6 +136,18 @@ impl Object {
     }
 }
 
+fn print<T: Serialize>(object: &T) -> String {
+    /// Line breaks to YAML 1.1, which serde_yaml's emitter folds, and to no other reader.
+    const FOLDED: [(char, &str); 3] = [('\u{85}', "\\u0085"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")];
+    let yaml = serde_yaml::to_string(object).expect("an object is plain data with text keys");
+    if !FOLDED.iter().any(|(character, _)| yaml.contains(*character)) {
+        return yaml;
+    }
+    // JSON is YAML too, and these can stand in its strings only.
+    let json = serde_json::to_string_pretty(object).expect("an object is plain data with text keys");
+    FOLDED.iter().fold(json, |json, (character, escape)| json.replace(*character, escape))
+}
+
 /// Whether a file of the repository holds declarations: `*.yaml` and `*.yml`, but nothing whose
 /// name, or a folder on the way to it, begins with a dot (`.github/workflows/ci.yml`).
 pub fn is_declaration_file(path: &str) -> bool {
@@ -142,34 +157,41 @@ pub fn is_declaration_file(path: &str) -> bool {
 
 /// Reads one file. Never fails: what is wrong is in [`Parsed::findings`], all of it.
 pub fn parse(bytes: &[u8]) -> Parsed {
-    let Documents { documents, findings, is_cut } = documents(bytes);
-    // A duplicate key makes a document ambiguous; the positions of errors say which.
-    let duplicates: Vec<Position> = findings.iter().map(|finding| finding.position).collect();
-    let mut parsed = Parsed { findings, is_cut, ..Parsed::default() };
-    for (index, document) in documents.iter().enumerate() {
-        let end = documents.get(index + 1).map(|next| next.at);
-        let inside = |at: Position| at >= document.at && end.is_none_or(|end| at < end);
-        let is_ambiguous = duplicates.iter().copied().any(inside);
-        let declaration = declaration(document, is_ambiguous, &mut parsed);
+    let Documents { documents, failure } = documents(bytes);
+    let mut parsed = Parsed { is_cut: failure.is_some(), ..Parsed::default() };
+    for document in documents {
+        let declaration = declaration(document, &mut parsed);
         parsed.declarations.extend(declaration);
     }
+    parsed.findings.extend(failure);
     parsed.findings.sort_by_key(|finding| finding.position);
+    let found = parsed.findings.len();
+    if found > MAX_FINDINGS {
+        let last = parsed.findings[MAX_FINDINGS].position;
+        // An error that is cut off must not make the file valid.
+        let is_valid = parsed.is_valid();
+        parsed.findings.truncate(MAX_FINDINGS);
+        let more = format!("and {} findings more from here on", found - MAX_FINDINGS);
+        let more = if is_valid { Finding::note(last, "", more) } else { Finding::error(last, "", more) };
+        parsed.findings.push(more);
+    }
     parsed
 }
 
-fn declaration(document: &Node, is_ambiguous: bool, parsed: &mut Parsed) -> Option<Declaration> {
+fn declaration(document: Document, parsed: &mut Parsed) -> Option<Declaration> {
+    let Document { root: document, duplicates } = document;
     if matches!(document.content, Content::Null) {
         return None;
     }
-    let kind = match recognise(document) {
+    let kind = match recognise(&document) {
         Recognised::Declaration(kind) => kind,
         Recognised::Foreign(finding) | Recognised::Wrong(finding) => {
             parsed.findings.push(finding);
             return None;
         }
     };
-    let mut findings = Vec::new();
-    let metadata = metadata(document, &mut findings);
+    let mut findings = duplicates;
+    let metadata = metadata(&document, &mut findings);
     let spec = document.value("spec");
     match spec {
         Some(spec) => {
@@ -181,8 +203,8 @@ fn declaration(document: &Node, is_ambiguous: bool, parsed: &mut Parsed) -> Opti
     }
     let title = metadata.name.as_ref().map(|(name, _)| format!("{} `{name}`", kind.as_str()));
     let name = metadata.name.clone();
-    let is_valid = !is_ambiguous && !findings.iter().any(Finding::is_error);
-    let read = spec.filter(|_| is_valid).and_then(|spec| build(kind, metadata, document, spec, &mut findings));
+    let is_valid = !findings.iter().any(Finding::is_error);
+    let read = spec.filter(|_| is_valid).and_then(|spec| build(kind, metadata, &document, spec, &mut findings));
     parsed.findings.extend(findings.into_iter().map(|finding| Finding { object: title.clone(), ..finding }));
     if let (None, Some((name, name_position))) = (&read, name) {
         parsed.broken.push(Broken { kind, name, position: document.at, name_position });

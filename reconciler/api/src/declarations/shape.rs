@@ -51,6 +51,8 @@ pub(crate) struct Field {
     pub required: bool,
     /// Whether a null is the same as leaving it out.
     pub nullable: bool,
+    /// Whether this is an old form of another field, which nobody is told to write.
+    pub is_old: bool,
 }
 
 pub(crate) static DEVICE: LazyLock<Shape> = LazyLock::new(of::<DeviceSpec>);
@@ -87,7 +89,8 @@ fn shape(schema: &Value) -> Shape {
                 let field = |(name, schema): (&String, &Value)| {
                     let is_required = required.is_some_and(|names| names.iter().any(|n| n == name.as_str()));
                     let nullable = schema["nullable"].as_bool().unwrap_or(false);
-                    (name.clone(), Field { shape: shape(schema), required: is_required, nullable })
+                    let is_old = schema["description"].as_str().is_some_and(|text| text.starts_with("Old form"));
+                    (name.clone(), Field { shape: shape(schema), required: is_required, nullable, is_old })
                 };
                 Shape::Fields(properties.iter().map(field).collect())
             }

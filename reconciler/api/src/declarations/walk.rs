@@ -1,11 +1,13 @@
 //! Comparing what stands in a file with the shape it must have.
 
+use std::collections::BTreeMap;
+
 use super::finding::{Finding, Position};
 use super::nearest::did_you_mean;
 use super::shape::{Check, Field, Shape};
 use super::yaml::{Content, Node};
 use crate::name::Name;
-use crate::scalar::ScalarError;
+use crate::scalar::{ScalarError, shown};
 
 /// Finds everything in `node` that is not of this shape. `field` is its path, such as `spec`.
 pub(crate) fn walk(shape: &Shape, node: &Node, field: &str, findings: &mut Vec<Finding>) {
@@ -39,7 +41,7 @@ pub(crate) fn walk(shape: &Shape, node: &Node, field: &str, findings: &mut Vec<F
         (Shape::Word(words), Content::Text(text)) => {
             if !words.contains(text) {
                 findings.push(
-                    Finding::error(node.at, field, format!("unknown value `{text}`"))
+                    Finding::error(node.at, field, format!("unknown value `{}`", shown(text)))
                         .expected(one_of(words.iter().map(String::as_str)))
                         .help_if(did_you_mean(text, words.iter().map(String::as_str))),
                 );
@@ -70,23 +72,13 @@ pub(crate) fn walk(shape: &Shape, node: &Node, field: &str, findings: &mut Vec<F
     }
 }
 
-fn walk_fields(
-    fields: &std::collections::BTreeMap<String, Field>,
-    node: &Node,
-    path: &str,
-    findings: &mut Vec<Finding>,
-) {
+fn walk_fields(fields: &BTreeMap<String, Field>, node: &Node, path: &str, findings: &mut Vec<Finding>) {
     for entry in node.entries() {
         let path = format!("{path}.{}", entry.key);
         match fields.get(&entry.key) {
             Some(field) if field.nullable && matches!(entry.value.content, Content::Null) => {}
             Some(field) => walk(&field.shape, &entry.value, &path, findings),
-            None => findings.push(unknown_field(
-                &entry.key,
-                entry.at,
-                &path,
-                fields.keys().map(String::as_str).filter(|name| !name.contains('_')),
-            )),
+            None => findings.push(unknown_field(&entry.key, entry.at, &path, present(fields))),
         }
     }
     for (name, field) in fields {
@@ -97,6 +89,11 @@ fn walk_fields(
             );
         }
     }
+}
+
+/// The fields a person is told to write.
+fn present(fields: &BTreeMap<String, Field>) -> impl Iterator<Item = &str> + Clone {
+    fields.iter().filter(|(_, field)| !field.is_old).map(|(name, _)| name.as_str())
 }
 
 /// The error for a field that there is not.
@@ -110,7 +107,7 @@ pub(crate) fn unknown_field<'a>(
         "<<" => Some("merge keys are not read; write the values out".to_owned()),
         _ => did_you_mean(key, known.clone()),
     };
-    Finding::error(at, path, format!("unknown field `{key}`")).expected(one_of(known)).help_if(help)
+    Finding::error(at, path, format!("unknown field `{}`", shown(key))).expected(one_of(known)).help_if(help)
 }
 
 /// The old form of `targetDevices`: its schema has no type, so its fields are known here.
@@ -186,7 +183,7 @@ fn scalar(node: &Node) -> String {
 fn expectation(shape: &Shape) -> String {
     match shape {
         Shape::Fields(fields) => {
-            let known = fields.keys().map(String::as_str).filter(|name| !name.contains('_'));
+            let known = present(fields);
             format!("a map with fields of {}", join(known))
         }
         Shape::Values(inner) => format!("a map whose values are {}", expectation(inner)),

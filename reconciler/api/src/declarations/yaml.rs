@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::MAX_FILE;
 use super::finding::{Finding, Position};
+use crate::scalar::shown;
 
 /// How deeply lists and maps may lie in one another.
 const MAX_DEPTH: usize = 64;
@@ -83,10 +84,7 @@ impl Node {
             Content::Boolean(value) => format!("`{value}`"),
             Content::Integer(value) => format!("the number `{value}`"),
             Content::Float(value) => format!("the number `{value}`"),
-            Content::Text(text) if text.chars().count() > 60 => {
-                format!("the text `{}…`", text.chars().take(60).collect::<String>())
-            }
-            Content::Text(text) => format!("the text `{text}`"),
+            Content::Text(text) => format!("the text `{}`", shown(text)),
             Content::List(_) => "a list".to_owned(),
             Content::Map(_) => "a map".to_owned(),
         }
@@ -118,52 +116,51 @@ impl Node {
 /// A file as far as it can be read.
 #[derive(Default)]
 pub(crate) struct Documents {
-    pub documents: Vec<Node>,
-    /// What is wrong with the file as YAML.
-    pub findings: Vec<Finding>,
-    /// Whether there is more that could not be read.
-    pub is_cut: bool,
+    pub documents: Vec<Document>,
+    /// Why the rest of the file could not be read, if there is a rest.
+    pub failure: Option<Finding>,
 }
 
-impl Documents {
-    fn unreadable(finding: Finding) -> Self {
-        Self { findings: vec![finding], is_cut: true, ..Self::default() }
-    }
+/// One document of a file.
+pub(crate) struct Document {
+    pub root: Node,
+    /// Keys that stand twice in a map; they make the document ambiguous.
+    pub duplicates: Vec<Finding>,
 }
 
 /// The documents of a file.
 pub(crate) fn documents(bytes: &[u8]) -> Documents {
+    let unreadable = |finding| Documents { documents: Vec::new(), failure: Some(finding) };
     if bytes.len() > MAX_FILE {
-        let error = Finding::error(Position::START, "", format!("the file has {} bytes", bytes.len()))
-            .expected(format!("at most {MAX_FILE} bytes"))
-            .help("build larger modules from `source`, or keep large data out of declarations");
-        return Documents::unreadable(error);
+        return unreadable(
+            Finding::error(Position::START, "", format!("the file has {} bytes", bytes.len()))
+                .expected(format!("at most {MAX_FILE} bytes"))
+                .help("build larger modules from `source`, or keep large data out of declarations"),
+        );
     }
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
         Err(error) => {
             let at = end_of(&bytes[..error.valid_up_to()]);
-            let error = Finding::error(at, "", "the file is not UTF-8").expected("text in UTF-8");
-            return Documents::unreadable(error);
+            return unreadable(Finding::error(at, "", "the file is not UTF-8").expected("text in UTF-8"));
         }
     };
     let mut builder = Builder::default();
-    let mut is_cut = false;
     let mut parser = Parser::new_from_str(text);
+    let mut failure = None;
     while let Some(next) = parser.next_event() {
         let step = match next {
             Ok((Event::StreamEnd, _)) => break,
             Ok((event, span)) => builder.event(event, span.start),
-            Err(error) => Err(syntax(&error)),
+            Err(error) => Err(Box::new(syntax(&error))),
         };
         // After a syntax error nothing that follows means what it says.
         if let Err(error) = step {
-            builder.findings.push(error);
-            is_cut = true;
+            failure = Some(*error);
             break;
         }
     }
-    Documents { documents: builder.documents, findings: builder.findings, is_cut }
+    Documents { documents: builder.documents, failure }
 }
 
 fn syntax(error: &ScanError) -> Finding {
@@ -204,15 +201,16 @@ struct Open {
 
 #[derive(Default)]
 struct Builder {
-    documents: Vec<Node>,
-    findings: Vec<Finding>,
+    documents: Vec<Document>,
+    /// Of the document that is being read.
+    duplicates: Vec<Finding>,
     open: Vec<Open>,
     anchors: HashMap<usize, Node>,
     unfolded: usize,
 }
 
 impl Builder {
-    fn event(&mut self, event: Event<'_>, at: Marker) -> Result<(), Finding> {
+    fn event(&mut self, event: Event<'_>, at: Marker) -> Result<(), Box<Finding>> {
         let at = position(at);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -232,13 +230,14 @@ impl Builder {
             }
             Event::Alias(anchor) => {
                 let Some(node) = self.anchors.get(&anchor) else {
-                    return Err(Finding::error(at, "", "an alias within its own anchor"));
+                    return Err(Finding::error(at, "", "an alias within its own anchor").into());
                 };
                 self.unfolded += node.cost();
                 if self.unfolded > MAX_UNFOLDED {
                     return Err(Finding::error(at, "", "the file's aliases unfold to too much")
                         .expected(format!("at most {MAX_UNFOLDED} bytes"))
-                        .help("write the values out"));
+                        .help("write the values out")
+                        .into());
                 }
                 let node = Node { at, content: node.content.clone() };
                 let text = node.text().map(str::to_owned);
@@ -259,36 +258,43 @@ impl Builder {
         content: Content,
         tag: Option<&Tag>,
         core: &str,
-    ) -> Result<(), Finding> {
+    ) -> Result<(), Box<Finding>> {
         if tag.is_some_and(|tag| !(tag.is_yaml_core_schema() && tag.suffix == core)) {
             return Err(unknown_tag(at));
         }
         if self.open.len() >= MAX_DEPTH {
             return Err(Finding::error(at, "", "lists and maps lie too deeply in one another")
-                .expected(format!("at most {MAX_DEPTH} levels")));
+                .expected(format!("at most {MAX_DEPTH} levels"))
+                .into());
         }
         self.open.push(Open { at, anchor, content, key: None });
         Ok(())
     }
 
     /// Puts a complete node where it belongs. `text` is the scalar's text, if it is one.
-    fn complete(&mut self, node: Node, anchor: usize, text: Option<&str>) -> Result<(), Finding> {
+    fn complete(&mut self, node: Node, anchor: usize, text: Option<&str>) -> Result<(), Box<Finding>> {
         if anchor != 0 {
             // Kept anchors are copies: they count as well.
             self.unfolded += node.cost();
             if self.unfolded > MAX_UNFOLDED {
                 return Err(Finding::error(node.at, "", "the file's anchors hold too much")
-                    .expected(format!("at most {MAX_UNFOLDED} bytes")));
+                    .expected(format!("at most {MAX_UNFOLDED} bytes"))
+                    .into());
             }
             self.anchors.insert(anchor, node.clone());
         }
         match self.open.last_mut() {
-            None => self.documents.push(node),
+            None => {
+                let duplicates = std::mem::take(&mut self.duplicates);
+                self.documents.push(Document { root: node, duplicates });
+            }
             Some(Open { content: Content::Map(entries), key, .. }) => match key.take() {
                 Some((key, at)) => entries.push(Entry { key, at, value: node }),
                 None => {
                     let Some(text) = text else {
-                        return Err(Finding::error(node.at, "", "a key is a list or a map").expected("text as a key"));
+                        return Err(Finding::error(node.at, "", "a key is a list or a map")
+                            .expected("text as a key")
+                            .into());
                     };
                     *key = Some((text.to_owned(), node.at));
                 }
@@ -305,7 +311,7 @@ impl Builder {
         for pair in entries.windows(2) {
             if pair[0].key == pair[1].key {
                 let first = pair[0].at;
-                self.findings.push(
+                self.duplicates.push(
                     Finding::error(pair[1].at, "", format!("duplicate key `{}`", pair[1].key))
                         .help(format!("it stands in line {} already; remove one of them", first.line)),
                 );
@@ -314,13 +320,14 @@ impl Builder {
     }
 }
 
-fn unknown_tag(at: Position) -> Finding {
-    Finding::error(at, "", "a YAML tag that is not read here")
+fn unknown_tag(at: Position) -> Box<Finding> {
+    let error = Finding::error(at, "", "a YAML tag that is not read here")
         .expected("plain values")
-        .help("remove the `!...` before the value")
+        .help("remove the `!...` before the value");
+    Box::new(error)
 }
 
-fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Position) -> Result<Content, Finding> {
+fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Position) -> Result<Content, Box<Finding>> {
     let plain = || {
         if style == ScalarStyle::Plain { resolve(text) } else { Content::Text(text.to_owned()) }
     };
