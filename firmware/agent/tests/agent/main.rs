@@ -1,0 +1,7 @@
+//! The whole agent by its public door: over flash that behaves like flash, against a gateway of real TLS and keys.
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod bench;
+mod fleet;
+mod gateway;
+mod life;
