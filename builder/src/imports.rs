@@ -79,9 +79,15 @@ pub(crate) fn instead_of(part: &str) -> Option<&'static str> {
             "one loop with `wasmbed::sleep`, or an application of its own; an application is one thread"
         }
         "std::time::Instant::now" => "`wasmbed::uptime()`, the time since the device started",
-        "std::time::SystemTime::now" => "`wasmbed::unix_time()`, which is `None` while the device does not know the time",
-        "std::fs" => "`wasmbed::config(\"KEY\")` for settings, or `include_str!` for what is known at build; a device has no files",
-        "std::net" => "`wasmbed::publish(topic, &value)` to send, `wasmbed::network::probe` to ask whether a host answers",
+        "std::time::SystemTime::now" => {
+            "`wasmbed::unix_time()`, which is `None` while the device does not know the time"
+        }
+        "std::fs" => {
+            "`wasmbed::config(\"KEY\")` for settings, or `include_str!` for what is known at build; a device has no files"
+        }
+        "std::net" => {
+            "`wasmbed::publish(topic, &value)` to send, `wasmbed::network::probe` to ask whether a host answers"
+        }
         "std::process::Command" => "nothing: a device runs no other programs",
         "std::process::exit" => "`return` from `main`, with an `Err` if it failed",
         "std::env::var" => "`wasmbed::config(\"KEY\")`, which reads `config.envVars` of the declaration",

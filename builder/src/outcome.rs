@@ -70,10 +70,7 @@ impl FailureReason {
     /// Whether building the same closure again may give something else.
     #[must_use]
     pub const fn is_transient(self) -> bool {
-        matches!(
-            self,
-            Self::FetchFailed | Self::TimedOut | Self::NoSandbox | Self::NoToolchain | Self::BuilderFailed
-        )
+        matches!(self, Self::FetchFailed | Self::TimedOut | Self::NoSandbox | Self::NoToolchain | Self::BuilderFailed)
     }
 }
 

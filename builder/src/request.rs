@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Closure, Digest};
 use crate::module::Limits;
+use crate::{Closure, Digest};
 
 /// One build: whose it is, from which files, to what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -45,7 +45,7 @@ pub(super) fn discover<T: SourceTree>(tree: &T, source: &str) -> Result<Closure,
     if !discovery.refusals.is_empty() {
         return Err(ClosureError::Refused(discovery.refusals));
     }
-    Ok(Closure { package: folder, binary, registry, memory, files: discovery.files })
+    Ok(Closure { package: folder, root, binary, registry, memory, files: discovery.files })
 }
 
 /// How much of a package is needed.
@@ -79,7 +79,12 @@ impl<T: SourceTree> Discovery<'_, T> {
             return Ok(package?);
         }
         let Some(entries) = self.tree.entries(folder)? else {
-            return Err(Refusal::new(folder, 0, "there is no such folder; `source.path` names the folder of a Cargo package").into());
+            return Err(Refusal::new(
+                folder,
+                0,
+                "there is no such folder; `source.path` names the folder of a Cargo package",
+            )
+            .into());
         };
         let main = match self.tree.read(&path::join(folder, "src/main.rs"))? {
             Some(_) => "src/main.rs",
@@ -108,8 +113,9 @@ impl<T: SourceTree> Discovery<'_, T> {
         let named = package.manifest.package.as_ref().and_then(|package| package.workspace.as_ref());
         if let Some(named) = named {
             let written = named.to_string_lossy();
-            let folder = path::resolve(&package.folder, &written)
-                .ok_or_else(|| package.refusal("workspace", format!("the workspace `{written}` is outside the repository")))?;
+            let folder = path::resolve(&package.folder, &written).ok_or_else(|| {
+                package.refusal("workspace", format!("the workspace `{written}` is outside the repository"))
+            })?;
             let workspace = Package::read(self.tree, &folder)?
                 .ok_or_else(|| package.refusal("workspace", format!("there is no workspace at `{written}`")))?;
             return Ok(Some(workspace?));
@@ -120,7 +126,8 @@ impl<T: SourceTree> Discovery<'_, T> {
                 let candidate = candidate?;
                 if let Some(workspace) = &candidate.manifest.workspace {
                     let excluded = workspace.exclude.iter().any(|excluded| {
-                        path::resolve(above, excluded).is_some_and(|excluded| path::is_within(&package.folder, &excluded))
+                        path::resolve(above, excluded)
+                            .is_some_and(|excluded| path::is_within(&package.folder, &excluded))
                     });
                     return Ok((!excluded).then_some(candidate));
                 }
@@ -209,7 +216,8 @@ impl<T: SourceTree> Discovery<'_, T> {
                         continue;
                     }
                     None => {
-                        let message = "there is no `Cargo.toml` here, though a path dependency or a workspace names this folder";
+                        let message =
+                            "there is no `Cargo.toml` here, though a path dependency or a workspace names this folder";
                         self.refusals.push(Refusal::new(&folder, 0, message));
                         self.seen.insert(folder);
                         continue;
@@ -323,11 +331,15 @@ impl<T: SourceTree> Discovery<'_, T> {
             return Ok(None);
         };
         if written.starts_with('/') {
-            return Err(package.refusal(name, format!("`{name}` has the absolute path `{written}`: use one relative to this file")));
+            return Err(package
+                .refusal(name, format!("`{name}` has the absolute path `{written}`: use one relative to this file")));
         }
         match path::resolve(base, written) {
             Some(folder) => Ok(Some(folder)),
-            None => Err(package.refusal(name, format!("`{name}` has the path `{written}`, which is outside the repository"))),
+            None => {
+                Err(package
+                    .refusal(name, format!("`{name}` has the path `{written}`, which is outside the repository")))
+            }
         }
     }
 
@@ -422,7 +434,10 @@ impl<T: SourceTree> Discovery<'_, T> {
             self.refusals.push(Refusal::new(
                 place,
                 0,
-                format!("a toolchain file is refused: modules are always built with Rust {}; remove it", crate::toolchain::RUST),
+                format!(
+                    "a toolchain file is refused: modules are always built with Rust {}; remove it",
+                    crate::toolchain::RUST
+                ),
             ));
         } else if entry.name == ".cargo" && matches!(entry.kind, EntryKind::Symlink { .. }) {
             self.refusals.push(cargo_configuration(place));

@@ -40,7 +40,9 @@ mod tests {
 
     #[test]
     fn stars_match_any_run_of_characters() {
-        for (pattern, name) in [("*", "hello"), ("a*", "apps"), ("*-x", "a-x-x"), ("a?c", "abc"), ("**", ""), ("x", "x")] {
+        for (pattern, name) in
+            [("*", "hello"), ("a*", "apps"), ("*-x", "a-x-x"), ("a?c", "abc"), ("**", ""), ("x", "x")]
+        {
             assert!(matches(pattern, name), "{pattern} {name}");
         }
         for (pattern, name) in [("a*b", "abc"), ("?", ""), ("x", "xy"), ("*a", "ab")] {

@@ -48,7 +48,9 @@ pub(super) fn check(file: &str, bytes: &[u8], refusals: &mut Vec<Refusal>) -> bo
             );
             refusals.push(Refusal::new(file, line, message));
         } else if checksum.is_none_or(|checksum| checksum.len() != 64) {
-            let message = format!("`{name}` {version} has no checksum here: run `cargo update -p {name}` and commit the lock file");
+            let message = format!(
+                "`{name}` {version} has no checksum here: run `cargo update -p {name}` and commit the lock file"
+            );
             refusals.push(Refusal::new(file, line, message));
         }
     }

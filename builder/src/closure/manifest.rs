@@ -94,11 +94,7 @@ impl Package {
             (&manifest.dev_dependencies, true),
         ];
         let by_target = manifest.target.values().flat_map(|target| {
-            [
-                (&target.dependencies, false),
-                (&target.build_dependencies, false),
-                (&target.dev_dependencies, true),
-            ]
+            [(&target.dependencies, false), (&target.build_dependencies, false), (&target.dev_dependencies, true)]
         });
         for (set, dev) in sets.into_iter().chain(by_target) {
             all.extend(set.iter().map(|(name, dependency)| Wanted { name, dependency, dev }));
@@ -160,7 +156,9 @@ impl Package {
         names.dedup();
         Ok(match &names[..] {
             [only] => Ok(only.clone()),
-            [] => Err(self.refusal("[package]", "the package has no program: write `src/main.rs` with `pub fn main()`")),
+            [] => {
+                Err(self.refusal("[package]", "the package has no program: write `src/main.rs` with `pub fn main()`"))
+            }
             many => Err(self.refusal(
                 "[package]",
                 format!("the package has {} programs ({}): name one as `default-run`", many.len(), many.join(", ")),
@@ -172,10 +170,12 @@ impl Package {
     pub(super) fn targets(&self) -> Vec<String> {
         let mut paths = vec!["src/lib.rs".to_owned(), "src/main.rs".to_owned()];
         let manifest = &self.manifest;
-        let named = [(&manifest.bin, "src/bin"), (&manifest.example, "examples"), (&manifest.test, "tests"), (
-            &manifest.bench,
-            "benches",
-        )];
+        let named = [
+            (&manifest.bin, "src/bin"),
+            (&manifest.example, "examples"),
+            (&manifest.test, "tests"),
+            (&manifest.bench, "benches"),
+        ];
         for (products, folder) in named {
             for product in products {
                 match (&product.path, &product.name) {

@@ -30,6 +30,8 @@ pub const MAX_BYTES: u64 = 32 << 20;
 pub struct Closure {
     /// The package's folder, from the repository's root; empty for the root itself.
     package: String,
+    /// The folder of the workspace it belongs to, where `Cargo.lock` stands; the package's own if there is none.
+    root: String,
     /// The crate to build: the name of the package's binary target.
     binary: String,
     /// Whether crates from a registry are needed.
@@ -85,6 +87,12 @@ impl Closure {
         &self.package
     }
 
+    /// The folder of the package's workspace, or its own: where `Cargo.lock` stands.
+    #[must_use]
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
     /// Name of the binary target that is built.
     #[must_use]
     pub fn binary(&self) -> &str {
@@ -119,6 +127,7 @@ impl Closure {
         };
         put(b"wasmbed closure 1");
         put(self.package.as_bytes());
+        put(self.root.as_bytes());
         put(self.binary.as_bytes());
         put(&self.memory.stack.to_be_bytes());
         put(&self.memory.heap.to_be_bytes());

@@ -34,13 +34,11 @@ pub enum ModuleError {
         /// What the validator says.
         message: String,
     },
-    /// It calls a part of `std` that cannot work on a device.
-    #[error("`{part}` cannot work on a device; use {instead}")]
+    /// It calls parts of `std` that cannot work on a device.
+    #[error("{}", unsupported(parts))]
     Unsupported {
-        /// The part of `std`.
-        part: String,
-        /// What to use.
-        instead: String,
+        /// The parts of `std`.
+        parts: Vec<String>,
     },
     /// It imports what no device has.
     #[error("the module imports `{module}.{name}`, which devices do not have{hint}")]
@@ -117,6 +115,7 @@ struct Seen {
     /// Type indices of all functions, the imported ones first.
     functions: Vec<u32>,
     imports: Vec<String>,
+    unsupported: Vec<String>,
     memory: Option<wasmparser::MemoryType>,
     table_entries: u64,
     start: Option<u32>,
@@ -136,7 +135,9 @@ pub(super) fn check(bytes: &[u8], limits: &Limits) -> Result<Needs, ModuleError>
     match seen.start.and_then(|function| seen.types.get(*seen.functions.get(function as usize)? as usize)) {
         Some(entry) if entry.params().is_empty() && entry.results().is_empty() => {}
         Some(_) => return Err(ModuleError::Export("`_start` as a function without parameters and results")),
-        None => return Err(ModuleError::Export("a function `_start`; is it a program (`src/main.rs`) and no library?")),
+        None => {
+            return Err(ModuleError::Export("a function `_start`; is it a program (`src/main.rs`) and no library?"));
+        }
     }
     let Some(memory) = seen.memory.filter(|_| seen.exports_memory) else {
         return Err(ModuleError::Export("its one memory as `memory`"));
@@ -197,6 +198,11 @@ fn section(payload: Payload<'_>, seen: &mut Seen) -> Result<(), ModuleError> {
             for import in imports.into_imports() {
                 imported(&import?, seen)?;
             }
+            if !seen.unsupported.is_empty() {
+                let mut parts = std::mem::take(&mut seen.unsupported);
+                parts.sort();
+                return Err(ModuleError::Unsupported { parts });
+            }
         }
         Payload::FunctionSection(functions) => {
             for function in functions {
@@ -237,8 +243,8 @@ fn section(payload: Payload<'_>, seen: &mut Seen) -> Result<(), ModuleError> {
 fn imported(import: &wasmparser::Import<'_>, seen: &mut Seen) -> Result<(), ModuleError> {
     let (module, name) = (import.module, import.name);
     if module == imports::STD {
-        let instead = imports::instead_of(name).unwrap_or("what the crate `wasmbed` offers");
-        return Err(ModuleError::Unsupported { part: name.to_owned(), instead: instead.to_owned() });
+        seen.unsupported.push(name.to_owned());
+        return Ok(());
     }
     let Some(known) = imports::import(module, name) else {
         return Err(ModuleError::UnknownImport {
@@ -299,6 +305,14 @@ fn code(body: &wasmparser::FunctionBody<'_>, seen: &mut Seen) -> Result<(), Modu
 
 fn at_most(what: &'static str, found: u64, limit: u64) -> Result<(), ModuleError> {
     if found > limit { Err(ModuleError::TooMany { what, found, limit }) } else { Ok(()) }
+}
+
+fn unsupported(parts: &[String]) -> String {
+    let lines = parts.iter().map(|part| {
+        let instead = imports::instead_of(part).unwrap_or("what the crate `wasmbed` offers");
+        format!("`{part}` cannot work on a device; use {instead}")
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn hint(module: &str, name: &str) -> String {

@@ -1,0 +1,128 @@
+//! Output: lines of the device's log, with a level.
+
+use core::fmt::{self, Write};
+
+use crate::host;
+
+/// How much a line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Level {
+    /// What the program prints.
+    Output = 0,
+    /// Something failed.
+    Error = 1,
+    /// Something is not as it should be.
+    Warn = 2,
+    /// Something worth knowing.
+    Info = 3,
+    /// For whoever looks for a fault.
+    Debug = 4,
+}
+
+/// Writes text to the device's log. Text that is known when the program is compiled never meets the formatter; that is
+/// why this is inlined.
+#[inline(always)]
+pub fn write(level: Level, text: fmt::Arguments<'_>) {
+    match text.as_str() {
+        Some(text) => raw(level, text.as_bytes()),
+        None => format(level, text),
+    }
+}
+
+#[inline(never)]
+fn format(level: Level, text: fmt::Arguments<'_>) {
+    let mut line = Line { level, length: 0, text: [0; 64] };
+    let _ = line.write_fmt(text);
+    line.flush();
+}
+
+fn raw(level: Level, text: &[u8]) {
+    // SAFETY: the host reads `length` bytes and keeps nothing.
+    unsafe { host::log(level as i32, text.as_ptr(), text.len()) }
+}
+
+/// Gathers the pieces of one text, so that the host is called once for most lines.
+struct Line {
+    level: Level,
+    length: usize,
+    text: [u8; 64],
+}
+
+impl Line {
+    fn flush(&mut self) {
+        if self.length > 0 {
+            raw(self.level, &self.text[..self.length]);
+            self.length = 0;
+        }
+    }
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for &byte in text.as_bytes() {
+            if self.length == self.text.len() {
+                self.flush();
+            }
+            self.text[self.length] = byte;
+            self.length += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Prints a line; for programs without `std`, whose `println!` is the same.
+#[macro_export]
+macro_rules! println {
+    () => { $crate::write($crate::Level::Output, ::core::format_args!("\n")) };
+    ($text:literal $($arguments:tt)*) => {
+        $crate::write($crate::Level::Output, ::core::format_args!(::core::concat!($text, "\n") $($arguments)*))
+    };
+}
+
+/// Prints without ending the line; for programs without `std`.
+#[macro_export]
+macro_rules! print {
+    ($($arguments:tt)*) => { $crate::write($crate::Level::Output, ::core::format_args!($($arguments)*)) };
+}
+
+/// Prints a line of errors; for programs without `std`.
+#[macro_export]
+macro_rules! eprintln {
+    () => { $crate::write($crate::Level::Error, ::core::format_args!("\n")) };
+    ($text:literal $($arguments:tt)*) => {
+        $crate::write($crate::Level::Error, ::core::format_args!(::core::concat!($text, "\n") $($arguments)*))
+    };
+}
+
+/// Logs that something failed.
+#[macro_export]
+macro_rules! error {
+    ($text:literal $($arguments:tt)*) => {
+        $crate::write($crate::Level::Error, ::core::format_args!(::core::concat!($text, "\n") $($arguments)*))
+    };
+}
+
+/// Logs that something is not as it should be.
+#[macro_export]
+macro_rules! warn {
+    ($text:literal $($arguments:tt)*) => {
+        $crate::write($crate::Level::Warn, ::core::format_args!(::core::concat!($text, "\n") $($arguments)*))
+    };
+}
+
+/// Logs something worth knowing.
+#[macro_export]
+macro_rules! info {
+    ($text:literal $($arguments:tt)*) => {
+        $crate::write($crate::Level::Info, ::core::format_args!(::core::concat!($text, "\n") $($arguments)*))
+    };
+}
+
+/// Logs something for whoever looks for a fault.
+#[macro_export]
+macro_rules! debug {
+    ($text:literal $($arguments:tt)*) => {
+        $crate::write($crate::Level::Debug, ::core::format_args!(::core::concat!($text, "\n") $($arguments)*))
+    };
+}
