@@ -1,15 +1,19 @@
 //! Bits that flip, regions full of something else: found, told, never believed.
 
+use proptest::collection::vec;
 use proptest::prelude::*;
 use wasmbed_agent::store::{Action, Event, FlashError, Formatted, Key, Module, Outcome, Report};
 
 use crate::model::{Op, content, digest};
 use crate::rig::{Rig, geometry, keys};
 
+/// All values that a key had, in order.
+type History = Vec<(Key, Vec<Vec<u8>>)>;
+
 /// A log with several values a key, each of them telling its key.
-fn history() -> (Rig, Vec<(Key, Vec<Vec<u8>>)>) {
+fn history() -> (Rig, History) {
     let mut rig = Rig::new(geometry(4));
-    let mut history: Vec<(Key, Vec<Vec<u8>>)> = keys().into_iter().map(|key| (key, Vec::new())).collect();
+    let mut history: History = keys().into_iter().map(|key| (key, Vec::new())).collect();
     for round in 0..2_u8 {
         for (number, (key, values)) in (0_u8..).zip(&mut history) {
             let value = vec![number * 16 + round; 20 + usize::from(number)];
@@ -148,7 +152,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_bytes_at_all_can_be_mounted(seed in any::<u64>(), stretches in proptest::collection::vec((0..2048_usize, 1..300_usize), 1..6)) {
+    fn any_bytes_at_all_can_be_mounted(seed in any::<u64>(), stretches in vec((0..2048_usize, 1..300_usize), 1..6)) {
         let (rig, history) = history();
         let mut bytes = rig.flash.medium().clone();
         let mut state = seed;
@@ -168,7 +172,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_but_noise_is_formatted(bytes in proptest::collection::vec(any::<u8>(), 6144)) {
+    fn nothing_but_noise_is_formatted(bytes in vec(any::<u8>(), 6144)) {
         let mut rig = Rig::boot(bytes, geometry(16));
         prop_assert_eq!(rig.report.formatted, Some(Formatted::Unreadable));
         prop_assert_eq!(rig.op(&Op::Reserve(600)), Ok(Outcome::Reserved));

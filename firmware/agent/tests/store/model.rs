@@ -7,7 +7,7 @@ use wasmbed_agent::store::{Digest, Geometry, Key, Module, Outcome, StoreError};
 
 /// What is asked of store and model alike. A module is known by its size.
 #[derive(Clone, Debug)]
-pub enum Op {
+pub(crate) enum Op {
     Put(Key, Vec<u8>),
     Remove(Key),
     KeySet(u64, Vec<u8>),
@@ -19,17 +19,17 @@ pub enum Op {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Model {
+pub(crate) struct Model {
     geometry: Geometry,
-    pub values: BTreeMap<Key, Vec<u8>>,
-    pub keyset: Option<(u64, Vec<u8>)>,
-    pub modules: BTreeMap<Digest, State>,
+    pub(crate) values: BTreeMap<Key, Vec<u8>>,
+    pub(crate) keyset: Option<(u64, Vec<u8>)>,
+    pub(crate) modules: BTreeMap<Digest, State>,
     /// Which module lies where, in the model's own memory.
     units: BTreeMap<Digest, std::ops::Range<u32>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     Filling { size: u32, next: u32 },
     Stored { size: u32 },
 }
@@ -44,17 +44,17 @@ impl From<Module> for State {
 }
 
 impl Model {
-    pub fn new(geometry: Geometry) -> Model {
+    pub(crate) fn new(geometry: Geometry) -> Model {
         Model { geometry, values: BTreeMap::new(), keyset: None, modules: BTreeMap::new(), units: BTreeMap::new() }
     }
 
     /// What survives of it, without where modules lie.
-    pub fn visible(&self) -> Model {
+    pub(crate) fn visible(&self) -> Model {
         Model { units: BTreeMap::new(), ..self.clone() }
     }
 
     /// Takes over how far modules have come, which a loss of power may set back.
-    pub fn set_back(&mut self, observed: &Model) {
+    pub(crate) fn set_back(&mut self, observed: &Model) {
         for (digest, state) in &mut self.modules {
             if let (State::Filling { next, .. }, Some(State::Filling { next: seen, .. })) =
                 (state, observed.modules.get(digest))
@@ -64,7 +64,7 @@ impl Model {
         }
     }
 
-    pub fn apply(&mut self, op: &Op) -> Result<Outcome, StoreError> {
+    pub(crate) fn apply(&mut self, op: &Op) -> Result<Outcome, StoreError> {
         match op {
             Op::Put(key, value) => {
                 self.room(self.key_length(key), value.len(), self.values.get(key).map(Vec::len))?;
@@ -159,7 +159,7 @@ impl Model {
 }
 
 /// The bytes of the module of that size.
-pub fn content(size: u32) -> Vec<u8> {
+pub(crate) fn content(size: u32) -> Vec<u8> {
     let mut state = size.wrapping_mul(0x85EB_CA6B) | 1;
     (0..size)
         .map(|_| {
@@ -170,6 +170,6 @@ pub fn content(size: u32) -> Vec<u8> {
 }
 
 /// Its name.
-pub fn digest(size: u32) -> Digest {
+pub(crate) fn digest(size: u32) -> Digest {
     Sha256::digest(content(size)).into()
 }

@@ -8,26 +8,26 @@ use wasmbed_agent::store::{
 use crate::model::{Model, Op, content, digest};
 
 /// A small flash: a log of two halves of two units each, eight units for modules.
-pub fn geometry(word: u32) -> Geometry {
+pub(crate) fn geometry(word: u32) -> Geometry {
     Geometry::uniform(word, 512, 4, 8)
 }
 
-pub struct Rig {
-    pub flash: Nor<Vec<u8>>,
-    pub store: Store,
-    pub report: Report,
+pub(crate) struct Rig {
+    pub(crate) flash: Nor<Vec<u8>>,
+    pub(crate) store: Store,
+    pub(crate) report: Report,
 }
 
 /// Where the power is cut: after so many steps (a step is one word programmed, or one unit erased), the step itself
 /// being left as `tear` says.
 #[derive(Clone, Copy, Debug)]
-pub struct Cut {
-    pub steps: u32,
-    pub tear: Tear,
+pub(crate) struct Cut {
+    pub(crate) steps: u32,
+    pub(crate) tear: Tear,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tear {
+pub(crate) enum Tear {
     /// The step did not begin.
     Clean,
     /// Half of its bits changed.
@@ -38,7 +38,7 @@ pub enum Tear {
     Silent,
 }
 
-pub const TEARS: [Tear; 4] = [Tear::Clean, Tear::Half, Tear::Little, Tear::Silent];
+pub(crate) const TEARS: [Tear; 4] = [Tear::Clean, Tear::Half, Tear::Little, Tear::Silent];
 
 impl Tear {
     fn mask(self) -> u8 {
@@ -53,20 +53,20 @@ impl Tear {
 
 /// The power is gone.
 #[derive(Debug)]
-pub struct PowerLost;
+pub(crate) struct PowerLost;
 
 impl Rig {
     /// A new device.
-    pub fn new(geometry: Geometry) -> Rig {
+    pub(crate) fn new(geometry: Geometry) -> Rig {
         Rig::boot(vec![0xFF; geometry.end() as usize], geometry)
     }
 
-    pub fn boot(bytes: Vec<u8>, geometry: Geometry) -> Rig {
+    pub(crate) fn boot(bytes: Vec<u8>, geometry: Geometry) -> Rig {
         Rig::boot_with(bytes, geometry, &mut None).expect("the power stays on")
     }
 
     /// Boots with a cut to come; on a cut the bytes are handed back.
-    pub fn boot_with(bytes: Vec<u8>, geometry: Geometry, cut: &mut Option<Cut>) -> Result<Rig, Vec<u8>> {
+    pub(crate) fn boot_with(bytes: Vec<u8>, geometry: Geometry, cut: &mut Option<Cut>) -> Result<Rig, Vec<u8>> {
         let mut rig =
             Rig { flash: Nor::new(bytes, geometry), store: Store::new(geometry).unwrap(), report: Report::default() };
         match rig.drive(cut) {
@@ -79,13 +79,13 @@ impl Rig {
         }
     }
 
-    pub fn reboot(self) -> Rig {
+    pub(crate) fn reboot(self) -> Rig {
         let geometry = *self.store.geometry();
         Rig::boot(self.flash.medium().clone(), geometry)
     }
 
     /// Carries out flash actions until the store wants none.
-    pub fn drive(&mut self, cut: &mut Option<Cut>) -> Result<Vec<Event>, PowerLost> {
+    pub(crate) fn drive(&mut self, cut: &mut Option<Cut>) -> Result<Vec<Event>, PowerLost> {
         let word = self.store.geometry().word;
         while let Some(action) = self.store.next_action() {
             if let Some(cut) = cut {
@@ -123,7 +123,7 @@ impl Rig {
     }
 
     /// Asks for one operation, without waiting for it.
-    pub fn submit(&mut self, op: &Op) -> Result<(), StoreError> {
+    pub(crate) fn submit(&mut self, op: &Op) -> Result<(), StoreError> {
         let ticket = match op {
             Op::Put(key, value) => self.store.put(key.clone(), value.clone()),
             Op::Remove(key) => self.store.remove(key),
@@ -143,7 +143,7 @@ impl Rig {
     }
 
     /// Asks for one operation and waits for its end.
-    pub fn run(&mut self, op: &Op, cut: &mut Option<Cut>) -> Result<Result<Outcome, StoreError>, PowerLost> {
+    pub(crate) fn run(&mut self, op: &Op, cut: &mut Option<Cut>) -> Result<Result<Outcome, StoreError>, PowerLost> {
         if let Err(error) = self.submit(op) {
             return Ok(Err(error));
         }
@@ -153,12 +153,12 @@ impl Rig {
     }
 
     /// One operation with the power on.
-    pub fn op(&mut self, op: &Op) -> Result<Outcome, StoreError> {
+    pub(crate) fn op(&mut self, op: &Op) -> Result<Outcome, StoreError> {
         self.run(op, &mut None).expect("the power stays on")
     }
 
     /// What the store holds, as the model would have it.
-    pub fn observed(&self) -> Model {
+    pub(crate) fn observed(&self) -> Model {
         let mut model = Model::new(*self.store.geometry());
         for key in keys() {
             if let Some(value) = self.store.value(&key) {
@@ -173,20 +173,20 @@ impl Rig {
     }
 
     /// The bytes of a module that may be run.
-    pub fn module_bytes(&mut self, digest: &Digest) -> Option<Vec<u8>> {
+    pub(crate) fn module_bytes(&mut self, digest: &Digest) -> Option<Vec<u8>> {
         let location = self.store.locate(digest)?;
         Some(self.flash.read(location.address, location.size).unwrap())
     }
 
     /// Answers the next action with an error instead of carrying it out.
-    pub fn fail_next(&mut self, error: FlashError) {
+    pub(crate) fn fail_next(&mut self, error: FlashError) {
         let action = self.store.next_action().unwrap();
         self.store.complete(action.id(), Err(error));
     }
 }
 
 /// All keys that the tests use.
-pub fn keys() -> Vec<Key> {
+pub(crate) fn keys() -> Vec<Key> {
     let mut keys = vec![Key::Assignment, Key::Panic, Key::Release([1; 32]), Key::Release([2; 32])];
     keys.extend(["led-blinker", "a"].map(|name| Key::Application(name.into())));
     keys.extend([Key::Other(0), Key::Other(200)]);

@@ -2,7 +2,9 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use wasmbed_agent::store::{Key, Outcome};
+use wasmbed_agent::store::{Key, Outcome, StoreError};
+
+type Ended = Result<Outcome, StoreError>;
 
 use crate::model::{Model, Op, State};
 use crate::rig::{Cut, Rig, TEARS, geometry, keys};
@@ -105,8 +107,7 @@ fn follow(
     model: &mut Model,
     rig: &Rig,
     op: &Op,
-    outcome: Result<Outcome, wasmbed_agent::store::StoreError>,
-    expected: Result<Outcome, wasmbed_agent::store::StoreError>,
+    outcome: Ended, expected: Ended
 ) {
     if outcome == expected {
         return;
