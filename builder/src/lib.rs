@@ -16,6 +16,7 @@ pub mod imports;
 pub mod module;
 pub mod outcome;
 pub mod request;
+pub mod template;
 pub mod toolchain;
 mod wire;
 pub mod worker;
