@@ -45,7 +45,6 @@ pub(crate) enum BuildState {
 /// What one application is built from.
 pub(crate) struct Wanted<'a> {
     pub(crate) application: &'a Arc<str>,
-    /// Without `wasmBytes`.
     pub(crate) spec: &'a ApplicationSpec,
     /// Of the declaration.
     pub(crate) fingerprint: Fingerprint,
@@ -53,8 +52,6 @@ pub(crate) struct Wanted<'a> {
     pub(crate) tree: Oid,
     /// The fleet's folder, which `source.path` is relative to.
     pub(crate) folder: &'a str,
-    /// `wasmBytes`, read when the module is not known yet.
-    pub(crate) bytes: &'a dyn Fn() -> Result<Vec<u8>, SourceError>,
 }
 
 /// Builds under way, and what came of those before. Dropping it ends them.
@@ -137,7 +134,7 @@ impl Builds {
             }
         }
         match &recipe {
-            Recipe::Given(_) => self.take_given(wanted, recipe),
+            Recipe::Given(_) => Ok(self.take_given(wanted, recipe)),
             Recipe::Source { .. } => {
                 self.start(wanted, recipe);
                 Ok(BuildState::Building)
@@ -210,9 +207,10 @@ impl Builds {
         self.entries.insert(Arc::clone(wanted.application), entry);
     }
 
-    fn take_given(&mut self, wanted: &Wanted<'_>, recipe: Recipe) -> Result<BuildState, SourceError> {
+    fn take_given(&mut self, wanted: &Wanted<'_>, recipe: Recipe) -> BuildState {
         let limits = limits(wanted.spec);
-        let kept = self.client.keep_given((wanted.bytes)()?, &limits);
+        let bytes = wanted.spec.wasm_bytes.clone().unwrap_or_default();
+        let kept = self.client.keep_given(bytes.0, &limits);
         let (stage, state) = match kept {
             Ok(Ok(module)) => {
                 let module = Module::of(&module);
@@ -223,7 +221,7 @@ impl Builds {
         };
         let entry = Entry { recipe, inputs: None, tree: wanted.tree, stage, attempts: 0, number: 0 };
         self.entries.insert(Arc::clone(wanted.application), entry);
-        Ok(state)
+        state
     }
 
     fn take_finished(&mut self) {

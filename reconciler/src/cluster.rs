@@ -4,7 +4,7 @@ mod fingerprint;
 mod projection;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube::api::{ApiResource, DynamicObject, ListParams};
@@ -14,7 +14,7 @@ use wasmbed_api::{Application, Device, Digest, Fleet, Gateway, Release, Rollout}
 
 pub(crate) use fingerprint::{MANAGER, fingerprint, observed_fingerprint};
 pub(crate) use projection::{
-    ApplicationView, DeviceView, FleetView, GatewayView, Names, ReleaseView, RolloutView, Versioned,
+    ApplicationView, DeviceRun, DeviceView, FleetView, GatewayView, Names, ReleaseView, RolloutView,
 };
 
 use crate::plan::{Observed, ObjectId};
@@ -33,6 +33,11 @@ pub(crate) struct View {
     pub(crate) rollouts: BTreeMap<Arc<str>, RolloutView>,
     /// ConfigMaps of modules, with the fleet label of each.
     pub(crate) modules: BTreeMap<Digest, Option<String>>,
+    /// Rises when a device comes, goes or changes its labels.
+    pub(crate) labels_generation: u64,
+    /// Rises when anything of a device changes.
+    pub(crate) devices_generation: u64,
+    known_labels: HashSet<Arc<projection::Labels>>,
 }
 
 /// What is listed and watched.

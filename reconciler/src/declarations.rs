@@ -30,6 +30,7 @@ pub struct Declarations {
     /// Forms that work and are to be written otherwise, and what has no effect.
     pub notes: Vec<Problem>,
     objects: BTreeMap<ObjectId, Origin>,
+    deprecated: BTreeMap<ObjectId, String>,
     /// Folders that applications are built from, from the fleet's folder.
     sources: Vec<String>,
 }
@@ -147,6 +148,7 @@ impl Reader {
         }
         declarations.desired = desired.into_iter().collect();
         declarations.objects = objects.into_iter().collect();
+        declarations.deprecated = deprecations(&declarations.notes);
         declarations
     }
 }
@@ -156,6 +158,11 @@ impl Declarations {
     pub(crate) fn object(&self, id: &ObjectId) -> Option<&Object> {
         let origin = self.objects.get(id)?;
         Some(&origin.file.parsed.declarations[origin.index].object)
+    }
+
+    /// What to write instead of old forms.
+    pub(crate) fn deprecated(&self, id: &ObjectId) -> Option<&str> {
+        self.deprecated.get(id).map(String::as_str)
     }
 
     /// The declared objects of one kind, in the order of their names.
@@ -182,6 +189,26 @@ impl Declarations {
             _ => None,
         })
     }
+}
+
+/// The notes on each object, for a condition.
+fn deprecations(notes: &[Problem]) -> BTreeMap<ObjectId, String> {
+    let mut all: BTreeMap<ObjectId, String> = BTreeMap::new();
+    for note in notes {
+        let title = note.finding.object.as_deref().and_then(|title| title.split_once(' '));
+        let Some((kind, name)) = title else { continue };
+        let Some(kind) = Kind::ALL.into_iter().find(|k| k.name() == kind) else { continue };
+        let Some(help) = note.finding.help.as_deref().filter(|_| note.finding.message.contains("old form")) else {
+            continue;
+        };
+        let text = format!("{}:{}: {}: {help}", note.file, note.finding.position.line, note.finding.message);
+        let known = all.entry(ObjectId::new(kind, name.trim_matches('`'))).or_default();
+        if !known.is_empty() {
+            known.push_str("; ");
+        }
+        known.push_str(&text);
+    }
+    all
 }
 
 fn problem(file: &str, message: impl Into<String>) -> Problem {

@@ -1,7 +1,27 @@
 //! Follows a Git repository and brings a fleet to what it declares.
+//!
+//! One pass compares what the newest good revision declares with what the cluster has, and closes the difference
+//! ([`Reconciler::pass`]); [`run`] makes passes as things happen, [`reconcile_once`] makes them until nothing is left to
+//! do. What must change is decided by a pure function, [`plan::plan`].
 
+mod apply;
 mod build;
 mod cluster;
 pub mod declarations;
+mod error;
+mod follow;
+mod hooks;
+mod options;
 pub mod plan;
+mod reconciler;
+mod release;
+mod rollout;
+mod run;
 pub mod source;
+mod status;
+mod tally;
+
+pub use error::ReconcileError;
+pub use options::Options;
+pub use reconciler::{Reconciler, Summary, Written};
+pub use run::{reconcile_once, run};

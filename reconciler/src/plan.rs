@@ -6,7 +6,7 @@ mod object;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-pub use deletion::{Deletion, DeletionGuard, DeletionSet, Verdict, allowance, allowed_hashes};
+pub use deletion::{Deletion, DeletionGuard, DeletionSet, TRAILER, Verdict, allowance, allowed_hashes};
 pub use object::{Fingerprint, Kind, ObjectId, Place};
 
 /// One object as the repository declares it.

@@ -1,6 +1,6 @@
 //! What is kept of each object.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -8,8 +8,8 @@ use kube::api::DynamicObject;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use wasmbed_api::{
-    ApplicationSpec, ApplicationStatus, Condition, DevicePhase, DeviceStatus, Digest, FleetSpec, FleetStatus,
-    GatewaySpec, GatewayStatus, InstancePhase, ReleaseSpec, RolloutSpec, RolloutStatus, labels,
+    ApplicationSpec, ApplicationStatus, Condition, DevicePhase, DeviceSpec, DeviceStatus, Digest, FleetSpec, FleetStatus,
+    GatewaySpec, GatewayStatus, InstancePhase, McuType, ReleaseSpec, RolloutSpec, RolloutStatus, labels,
 };
 
 use super::{View, Watched, observed_fingerprint};
@@ -17,6 +17,9 @@ use crate::plan::{Fingerprint, Kind, ObjectId, Observed};
 
 /// Names of objects.
 pub(crate) type Names = BTreeSet<Arc<str>>;
+
+/// Labels of an object.
+pub(crate) type Labels = BTreeMap<String, String>;
 
 /// A spec and its status, as they were last seen.
 #[derive(Clone, Debug)]
@@ -37,7 +40,9 @@ pub(crate) type RolloutView = Versioned<RolloutSpec, RolloutStatus>;
 /// What counts of a Device: there may be very many.
 #[derive(Clone, Debug)]
 pub(crate) struct DeviceView {
-    pub(crate) labels: Box<[(Box<str>, Box<str>)]>,
+    /// Shared by the devices that have the same.
+    pub(crate) labels: Arc<Labels>,
+    pub(crate) board: McuType,
     pub(crate) connected: bool,
     pub(crate) applications: Box<[DeviceRun]>,
     pub(crate) conditions: Box<[Condition]>,
@@ -97,7 +102,9 @@ impl View {
                 self.rollouts.insert(name, versioned(object, fleet));
             }
             Watched::Devices => {
-                self.devices.insert(name, device(object, fleet));
+                let (labels, view) = device(object, fleet);
+                let view = DeviceView { labels: self.shared(labels), ..view };
+                self.put_device(name, view);
             }
             Watched::Releases => {
                 let created = object.metadata.creation_timestamp.clone();
@@ -129,7 +136,12 @@ impl View {
         match what {
             Watched::Fleets => drop(self.fleets.remove(name)),
             Watched::Gateways => drop(self.gateways.remove(name)),
-            Watched::Devices => drop(self.devices.remove(name)),
+            Watched::Devices => {
+                if self.devices.remove(name).is_some() {
+                    self.labels_generation += 1;
+                    self.devices_generation += 1;
+                }
+            }
             Watched::Applications => drop(self.applications.remove(name)),
             Watched::Rollouts => drop(self.rollouts.remove(name)),
             Watched::Releases => drop(name.parse().ok().and_then(|digest: Digest| self.releases.remove(&digest))),
@@ -144,6 +156,28 @@ impl View {
                 self.remove(what, &name);
             }
         }
+    }
+
+    /// Most devices have the same labels as many others.
+    fn shared(&mut self, labels: Labels) -> Arc<Labels> {
+        if let Some(known) = self.known_labels.get(&labels) {
+            return Arc::clone(known);
+        }
+        if self.known_labels.len() > 2 * self.devices.len() + 64 {
+            self.known_labels.clear();
+        }
+        let labels = Arc::new(labels);
+        self.known_labels.insert(Arc::clone(&labels));
+        labels
+    }
+
+    fn put_device(&mut self, name: Arc<str>, device: DeviceView) {
+        let before = self.devices.get(&name);
+        if before.is_none_or(|b| b.labels != device.labels || b.fleet != device.fleet) {
+            self.labels_generation += 1;
+        }
+        self.devices_generation += 1;
+        self.devices.insert(name, device);
     }
 
     fn names(&self, what: Watched) -> Vec<Arc<str>> {
@@ -174,11 +208,11 @@ fn module_of(config_map: &str) -> Option<Digest> {
     config_map.strip_prefix("module-")?.parse().ok()
 }
 
-fn device(object: DynamicObject, fleet: Option<String>) -> DeviceView {
+fn device(object: DynamicObject, fleet: Option<String>) -> (Labels, DeviceView) {
     let status: DeviceStatus = part(&object, "status").unwrap_or_default();
-    let labels = object.metadata.labels.unwrap_or_default();
-    DeviceView {
-        labels: labels.into_iter().map(|(k, v)| (k.into(), v.into())).collect(),
+    let view = DeviceView {
+        labels: Arc::default(),
+        board: part::<DeviceSpec>(&object, "spec").unwrap_or_default().board(),
         connected: status.phase == Some(DevicePhase::Connected),
         applications: status
             .applications
@@ -193,7 +227,8 @@ fn device(object: DynamicObject, fleet: Option<String>) -> DeviceView {
         conditions: status.conditions.into(),
         generation: object.metadata.generation,
         fleet,
-    }
+    };
+    (object.metadata.labels.unwrap_or_default(), view)
 }
 
 fn versioned<Spec, Status>(object: DynamicObject, fleet: Option<String>) -> Versioned<Spec, Status>
@@ -223,11 +258,6 @@ fn part<T: DeserializeOwned>(object: &DynamicObject, name: &str) -> Option<T> {
 }
 
 impl DeviceView {
-    /// The labels as a map, for selectors.
-    pub(crate) fn label_map(&self) -> std::collections::BTreeMap<String, String> {
-        self.labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect()
-    }
-
     /// How `application` fares on this device.
     pub(crate) fn run(&self, application: &str) -> Option<&DeviceRun> {
         self.applications.iter().find(|run| &*run.name == application)

@@ -109,6 +109,19 @@ impl Repository {
         reference.peel_to_id().ok().map(gix::Id::detach)
     }
 
+    /// Whether an object is there.
+    #[must_use]
+    pub fn has(&self, id: ObjectId) -> bool {
+        self.local().has_object(id)
+    }
+
+    /// Makes a full reference name point at a commit, whatever it pointed at before.
+    pub(crate) fn set_reference(&self, name: &str, id: ObjectId) -> Result<(), SourceError> {
+        let repo = self.local();
+        let set = repo.reference(name, id, gix::refs::transaction::PreviousValue::Any, "wasmbed");
+        set.map(drop).map_err(|e| self.unreadable(&id, &e))
+    }
+
     /// Resolves a revision as `git rev-parse` does (`HEAD~1`, a branch, a hash).
     ///
     /// # Errors

@@ -1,0 +1,23 @@
+//! What the reconciler is told.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use wasmbed_protocol::SigningKey;
+
+/// What the reconciler is told.
+#[derive(Clone)]
+pub struct Options {
+    /// The Kubernetes API.
+    pub client: kube::Client,
+    /// The namespace of the Fleet and of all that it declares.
+    pub namespace: String,
+    /// The state folder; caches lie in `cache/` below it.
+    pub state: PathBuf,
+    /// The key that signs Releases.
+    pub release_key: SigningKey,
+    /// The builder's socket.
+    pub builder: PathBuf,
+    /// Where `POST /hooks/<token>` is answered; nowhere if `None`.
+    pub hooks: Option<SocketAddr>,
+}

@@ -1,0 +1,221 @@
+//! The reconciler: what it remembers between passes (all of it can be found again), and the order of one pass.
+
+mod accept;
+mod bring;
+mod deletions;
+mod prune;
+mod report;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::Notify;
+use wasmbed_api::declarations::Object;
+use wasmbed_api::{FleetSpec, Held};
+use wasmbed_protocol::SigningKey;
+
+use crate::build::Builds;
+use crate::cluster::{Cluster, FleetView};
+use crate::declarations::{Declarations, Loaded};
+use crate::error::ReconcileError;
+use crate::follow::{Fetcher, Heard};
+use crate::options::Options;
+use crate::plan::{Desired, Fingerprint, ObjectId};
+use crate::release::Signed;
+use crate::source::Revision;
+use crate::tally::Targets;
+
+pub use bring::Written;
+
+/// Brings one namespace to what its Fleet's repository declares, a pass at a time.
+pub struct Reconciler {
+    cluster: Cluster,
+    fetcher: Fetcher,
+    client: wasmbed_builder::Client,
+    release_key: SigningKey,
+    /// Rung when a build ended or the repository was asked.
+    wake: Arc<Notify>,
+    builds: Option<Builds>,
+    heard: Heard,
+    /// What was read last, for what it shares with the next revision.
+    loaded: Option<Loaded>,
+    /// What was judged last; it is judged again only when it differs.
+    judged: Option<Question>,
+    accepted: Option<Accepted>,
+    /// The last revision that was brought about whole.
+    applied: Option<(String, Arc<Declarations>)>,
+    /// Why the newest revision is held whole.
+    held: Vec<Held>,
+    works: BTreeMap<Arc<str>, Work>,
+    settled: HashMap<ObjectId, (Fingerprint, Fingerprint)>,
+    targets: Targets,
+    reported: report::Reported,
+}
+
+/// A revision that may be applied.
+#[derive(Clone)]
+struct Accepted {
+    revision: Revision,
+    loaded: Loaded,
+    folder: String,
+}
+
+/// What a verdict depends on.
+#[derive(Clone, PartialEq)]
+struct Question {
+    source: (String, String),
+    head: gix::ObjectId,
+    folder: String,
+    prune: bool,
+}
+
+/// The last state of an application for which there is a module.
+struct Work {
+    object: Object,
+    desired: Desired,
+    signed: Arc<Signed>,
+    /// The revision it is of.
+    revision: String,
+}
+
+/// What a pass came to.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// The newest revision of the branch.
+    pub observed: Option<String>,
+    /// The revision the cluster was brought to.
+    pub applied: Option<String>,
+    /// What was written.
+    pub written: Written,
+    /// What is held and why.
+    pub held: Vec<Held>,
+    /// Applications being built.
+    pub building: Vec<String>,
+    /// What could not be written; it is tried again.
+    pub failures: Vec<String>,
+    /// Why the repository gave no revision.
+    pub source_error: Option<String>,
+    /// Modules compiled since the start.
+    pub compiled: u64,
+}
+
+impl Reconciler {
+    /// A reconciler that remembers nothing yet.
+    ///
+    /// # Errors
+    /// When its caches cannot be opened.
+    pub fn new(options: &Options) -> Result<Self, ReconcileError> {
+        let cache: PathBuf = options.state.join("cache");
+        let client = wasmbed_builder::Client::new(&options.builder, wasmbed_builder::Cache::open(cache.join("build"))?);
+        let fetcher = Fetcher::new(options.client.clone(), &options.namespace, cache.join("repositories"));
+        Ok(Self {
+            cluster: Cluster::new(options.client.clone(), &options.namespace),
+            fetcher,
+            client,
+            release_key: options.release_key.clone(),
+            wake: Arc::new(Notify::new()),
+            builds: None,
+            heard: Heard::default(),
+            loaded: None,
+            judged: None,
+            accepted: None,
+            applied: None,
+            held: Vec::new(),
+            works: BTreeMap::new(),
+            settled: HashMap::new(),
+            targets: Targets::default(),
+            reported: report::Reported::default(),
+        })
+    }
+
+    pub(crate) fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    pub(crate) fn fetcher(&self) -> &Fetcher {
+        &self.fetcher
+    }
+
+    /// Rings when a build ended.
+    pub(crate) fn wake(&self) -> Arc<Notify> {
+        Arc::clone(&self.wake)
+    }
+
+    /// What is known of the repository from now on.
+    pub(crate) fn hear(&mut self, heard: Heard) {
+        self.heard = heard;
+    }
+
+    /// When a pass is due though nothing happens.
+    pub(crate) fn next_retry(&self) -> Option<Instant> {
+        self.builds.as_ref().and_then(Builds::next_retry)
+    }
+
+    /// The one Fleet of the namespace.
+    pub(crate) fn fleet(&self) -> Option<(Arc<str>, FleetView)> {
+        let view = self.cluster.view();
+        let only = if view.fleets.len() == 1 { view.fleets.first_key_value() } else { None };
+        only.map(|(name, fleet)| (Arc::clone(name), fleet.clone()))
+    }
+
+    /// Lists the cluster; without watches, this is how the view comes to be.
+    ///
+    /// # Errors
+    /// When the API cannot be read.
+    pub async fn list(&self) -> Result<(), ReconcileError> {
+        Ok(self.cluster.list().await?)
+    }
+
+    /// Asks the repository once.
+    pub async fn fetch(&mut self) {
+        if let Some((_, fleet)) = self.fleet() {
+            self.heard = self.fetcher.ask(&fleet.spec, self.heard.clone()).await;
+        }
+    }
+
+    /// One pass: judge the newest revision, build, plan, write, prune, report.
+    ///
+    /// # Errors
+    /// When the repository cache cannot be read. What the cluster refuses is in [`Summary::failures`].
+    pub async fn pass(&mut self) -> Result<Summary, ReconcileError> {
+        let Some((name, fleet)) = self.fleet() else {
+            self.report_fleet_count().await;
+            return Ok(Summary::default());
+        };
+        let mut summary = Summary::default();
+        if !fleet.spec.is_suspended() {
+            self.judge(&name, &fleet).await?;
+            if let Some(accepted) = self.accepted.clone() {
+                let outcome = self.bring_about(&name, &fleet.spec, &accepted).await?;
+                summary.written = outcome.written;
+                summary.building = outcome.building;
+                summary.failures = outcome.failures;
+                summary.held = outcome.held;
+                if summary.building.is_empty() && summary.failures.is_empty() {
+                    let declarations = Arc::clone(accepted.loaded.declarations());
+                    self.applied = Some((accepted.revision.id.to_string(), declarations));
+                }
+            }
+        }
+        summary.held.splice(0..0, self.held.iter().cloned());
+        summary.observed = self.heard.head.map(|id| id.to_string());
+        summary.applied = self.applied.as_ref().map(|(id, _)| id.clone());
+        summary.source_error = self.heard.error.as_ref().map(|(_, message)| message.clone());
+        summary.compiled = self.builds.as_ref().map_or(0, |builds| builds.compiled);
+        self.report(&name, &fleet, &mut summary).await;
+        Ok(summary)
+    }
+}
+
+impl Question {
+    fn new(spec: &FleetSpec, head: gix::ObjectId) -> Self {
+        Self {
+            source: (spec.url.clone(), spec.branch().to_owned()),
+            head,
+            folder: spec.path().to_owned(),
+            prune: spec.prunes(),
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! Brings an accepted revision about: build, plan, write. Repeating it changes nothing.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::StreamExt;
+use k8s_openapi::jiff::Timestamp;
+use serde_json::Value;
+use wasmbed_api::declarations::Object;
+use wasmbed_api::{ApplicationSpec, FleetSpec, Held};
+
+use super::{Accepted, Reconciler, Work};
+use crate::build::{BuildState, Wanted};
+use crate::cluster::Watched;
+use crate::declarations::{Declarations, manifest};
+use crate::error::ReconcileError;
+use crate::plan::{Action, Change, Desired, Fingerprint, Input, Kind, ObjectId, plan};
+use crate::release::{Signed, module_manifest};
+use crate::{rollout, status, tally};
+
+/// Writes on the way at once.
+const CONCURRENT_WRITES: usize = 16;
+
+/// What was written to the cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Written {
+    /// Objects created.
+    pub created: usize,
+    /// Objects updated.
+    pub updated: usize,
+    /// Objects deleted.
+    pub deleted: usize,
+    /// Releases signed and written.
+    pub releases: usize,
+    /// Rollouts moved on.
+    pub rollouts: usize,
+}
+
+/// What came of it.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) written: Written,
+    pub(super) building: Vec<String>,
+    pub(super) held: Vec<Held>,
+    pub(super) failures: Vec<String>,
+}
+
+/// How the build of an application stands, for its status.
+pub(super) struct Standing {
+    pub(super) build: BuildState,
+    /// Why there is no Release though there is a module.
+    pub(super) refused: Option<String>,
+}
+
+impl Reconciler {
+    pub(super) async fn bring_about(
+        &mut self,
+        fleet: &Arc<str>,
+        spec: &FleetSpec,
+        accepted: &Accepted,
+    ) -> Result<Outcome, ReconcileError> {
+        let mut outcome = Outcome::default();
+        let declarations = Arc::clone(accepted.loaded.declarations());
+        let standings = self.build(fleet, accepted, &declarations)?;
+        let revision = accepted.revision.id.to_string();
+        for (name, standing) in &standings {
+            match (&standing.build, &standing.refused) {
+                (BuildState::Building, _) => outcome.building.push(name.to_string()),
+                (_, Some(refused)) => outcome.held.push(Held {
+                    revision: revision.clone(),
+                    application: name.parse().ok(),
+                    reason: "ReleaseRefused".to_owned(),
+                    message: refused.clone(),
+                    file: None,
+                    line: None,
+                }),
+                (BuildState::Failed(failure), None) => {
+                    outcome.held.push(status::held_application(&revision, name, failure));
+                }
+                (BuildState::Built(_), None) => {}
+            }
+        }
+        self.works.retain(|name, _| standings.contains_key(name));
+        self.write_releases(fleet, &mut outcome).await;
+        let changes = self.changes(fleet, spec, &declarations);
+        self.write_changes(fleet, &declarations, changes, &mut outcome).await;
+        self.write_rollouts(fleet, &declarations, &mut outcome).await;
+        if spec.prunes() {
+            self.prune(fleet, &declarations, &mut outcome).await;
+        }
+        self.reported.standings = standings;
+        Ok(outcome)
+    }
+
+    /// Starts and collects builds; notes for each application the last state there is a module for.
+    fn build(
+        &mut self,
+        fleet: &Arc<str>,
+        accepted: &Accepted,
+        declarations: &Arc<Declarations>,
+    ) -> Result<BTreeMap<Arc<str>, Standing>, ReconcileError> {
+        let Some(builds) = &mut self.builds else {
+            return Ok(BTreeMap::new());
+        };
+        let declared: BTreeSet<Arc<str>> = declarations.applications().map(|(name, _)| Arc::clone(name)).collect();
+        builds.keep_only(&declared);
+        let mut standings = BTreeMap::new();
+        for (name, spec) in declarations.applications() {
+            let id = ObjectId { kind: Kind::Application, name: Arc::clone(name) };
+            let desired = &declarations.desired[&id];
+            let build = builds.state(&Wanted {
+                application: name,
+                spec,
+                fingerprint: desired.fingerprint,
+                tree: accepted.revision.tree,
+                folder: &accepted.folder,
+            })?;
+            let mut refused = None;
+            if let BuildState::Built(module) = build
+                && !self.works.get(name).is_some_and(|w| w.desired == *desired && w.signed.module == module)
+            {
+                match Signed::new(fleet, name, spec, module, &self.release_key) {
+                    Ok(signed) => {
+                        let work = Work {
+                            object: declarations.object(&id).expect("every desired object is declared").clone(),
+                            desired: desired.clone(),
+                            signed: Arc::new(signed),
+                            revision: accepted.revision.id.to_string(),
+                        };
+                        self.works.insert(Arc::clone(name), work);
+                    }
+                    Err(error) => {
+                        refused = Some(format!(
+                            "the Release cannot be signed: {error}; shorten spec.config or spec.capabilities"
+                        ));
+                    }
+                }
+            }
+            standings.insert(Arc::clone(name), Standing { build, refused });
+        }
+        Ok(standings)
+    }
+
+    /// The plan, with applications that have no module yet left as they are.
+    fn changes(&self, fleet: &str, spec: &FleetSpec, declarations: &Declarations) -> Vec<Change> {
+        let view = self.cluster.view();
+        let mut desired = Cow::Borrowed(&declarations.desired);
+        for (name, _) in declarations.applications() {
+            let id = ObjectId { kind: Kind::Application, name: Arc::clone(name) };
+            match (self.works.get(name), view.objects.get(&id)) {
+                (Some(work), _) if work.desired == declarations.desired[&id] => {}
+                (Some(work), _) => {
+                    desired.to_mut().insert(id, work.desired.clone());
+                }
+                // Known from before a restart: what it was built from last is what the cluster has.
+                (None, Some(there)) if there.fleet.as_deref() == Some(fleet) => {
+                    let place = declarations.desired[&id].place.clone();
+                    desired.to_mut().insert(id, Desired { fingerprint: there.fingerprint, place });
+                }
+                (None, _) => {}
+            }
+        }
+        let applied = self.applied.as_ref().map(|(_, declarations)| &declarations.desired);
+        let input = Input { fleet, desired: &desired, applied, observed: &view.objects, prune: spec.prunes() };
+        let mut changes = plan(&input);
+        changes.retain(|change| {
+            let pair = (desired.get(&change.id).map(|d| d.fingerprint), view.objects.get(&change.id));
+            let (Some(want), Some(have)) = pair else { return true };
+            self.settled.get(&change.id) != Some(&(want, have.fingerprint))
+        });
+        changes
+    }
+
+    async fn write_changes(
+        &mut self,
+        fleet: &str,
+        declarations: &Declarations,
+        changes: Vec<Change>,
+        outcome: &mut Outcome,
+    ) {
+        // One kind after another: what is named has to be there before what names it.
+        let mut rest = &changes[..];
+        while let Some(first) = rest.first() {
+            let same = |change: &Change| change.id.kind == first.id.kind && change.action.is_delete() == first.action.is_delete();
+            let (group, others) = rest.split_at(rest.iter().take_while(|change| same(change)).count());
+            rest = others;
+            let writes = group.iter().map(|change| self.write_change(fleet, declarations, change));
+            let results: Vec<_> = futures::stream::iter(writes).buffer_unordered(CONCURRENT_WRITES).collect().await;
+            for (change, result) in results {
+                match result {
+                    Ok(wanted) => {
+                        tracing::info!(object = %change.id, action = ?change.action, "{}", change.reason);
+                        match change.action {
+                            Action::Create => outcome.written.created += 1,
+                            Action::Update => outcome.written.updated += 1,
+                            Action::Delete => outcome.written.deleted += 1,
+                        }
+                        if let Some(wanted) = wanted {
+                            self.settle(&change.id, wanted);
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(object = %change.id, %error, "cannot be written");
+                        outcome.failures.push(format!("{}: {error}", change.id));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn write_change<'c>(
+        &self,
+        fleet: &str,
+        declarations: &Declarations,
+        change: &'c Change,
+    ) -> (&'c Change, kube::Result<Option<Fingerprint>>) {
+        let what = watched(change.id.kind);
+        let work = match change.id.kind {
+            Kind::Application => self.works.get(&change.id.name),
+            _ => None,
+        };
+        let declared = match work {
+            Some(work) => Some((&work.object, work.desired.fingerprint)),
+            None => declarations
+                .object(&change.id)
+                .and_then(|object| Some((object, declarations.desired.get(&change.id)?.fingerprint))),
+        };
+        let result = match (change.action, declared) {
+            (Action::Delete, _) | (_, None) => self.cluster.delete(what, &change.id.name).await.map(|()| None),
+            (_, Some((object, fingerprint))) => {
+                let manifest = manifest(object, fleet, self.cluster.namespace());
+                self.cluster.apply(what, &manifest).await.map(|()| Some(fingerprint))
+            }
+        };
+        (change, result)
+    }
+
+    /// An API that stores something else than what was applied (a default, a webhook) is not asked for ever.
+    fn settle(&mut self, id: &ObjectId, wanted: Fingerprint) {
+        let stored = self.cluster.view().objects.get(id).map(|object| object.fingerprint);
+        match stored {
+            Some(stored) if stored != wanted => {
+                tracing::debug!(object = %id, "the API stores another form of it than was applied");
+                self.settled.insert(id.clone(), (wanted, stored));
+            }
+            _ => drop(self.settled.remove(id)),
+        }
+    }
+
+    /// Modules, then the Releases that name them; all before anything leads devices to them.
+    async fn write_releases(&mut self, fleet: &str, outcome: &mut Outcome) {
+        let mut lost = Vec::new();
+        for (name, work) in &self.works {
+            let signed = &work.signed;
+            let (has_module, has_release) = {
+                let view = self.cluster.view();
+                let ours = |of: &Option<String>| of.as_deref() == Some(fleet);
+                let release = view.releases.get(&signed.digest);
+                (
+                    view.modules.get(&signed.module.digest).is_some_and(ours),
+                    release.is_some_and(|r| r.cose == Fingerprint::of(signed.cose()) && ours(&r.fleet)),
+                )
+            };
+            if !has_module {
+                let bytes = self.builds.as_ref().and_then(|builds| builds.module_bytes(&signed.module.digest));
+                let Some(bytes) = bytes else {
+                    lost.push(Arc::clone(name));
+                    continue;
+                };
+                let manifest = module_manifest(self.cluster.namespace(), fleet, &signed.module.digest, bytes);
+                if let Err(error) = self.cluster.apply(Watched::Modules, &manifest).await {
+                    outcome.failures.push(format!("module of Application {name}: {error}"));
+                    continue;
+                }
+            }
+            if !has_release {
+                let revision = {
+                    let view = self.cluster.view();
+                    let known = view.releases.get(&signed.digest).and_then(|release| release.revision.clone());
+                    known.map_or_else(|| work.revision.clone(), String::from)
+                };
+                let manifest = signed.manifest(self.cluster.namespace(), &revision);
+                match self.cluster.apply(Watched::Releases, &manifest).await {
+                    Ok(()) => {
+                        tracing::info!(application = %name, release = %signed.digest, "signed");
+                        outcome.written.releases += 1;
+                    }
+                    Err(error) => outcome.failures.push(format!("Release of Application {name}: {error}")),
+                }
+            }
+        }
+        for name in lost {
+            // Neither the cluster nor the cache has the bytes: they are built again.
+            self.works.remove(&name);
+            if let Some(builds) = &mut self.builds {
+                builds.forget(&name);
+            }
+            outcome.building.push(name.to_string());
+            self.wake.notify_one();
+        }
+    }
+
+    async fn write_rollouts(&mut self, fleet: &str, declarations: &Declarations, outcome: &mut Outcome) {
+        let now = Timestamp::now();
+        let mut writes: Vec<(Arc<str>, Value)> = Vec::new();
+        for (name, spec) in declarations.applications() {
+            let id = ObjectId { kind: Kind::Application, name: Arc::clone(name) };
+            let view = self.cluster.view();
+            // Without its Application a Rollout would lead nobody.
+            let Some(fingerprint) = view.objects.get(&id).map(|object| object.fingerprint) else { continue };
+            let work = self.works.get(name);
+            let before = view.rollouts.get(name);
+            let spec = work.map_or(spec, |work| spec_of(&work.object).unwrap_or(spec));
+            let (release, retry) = match (work, before) {
+                (Some(work), _) if view.releases.contains_key(&work.signed.digest) => (work.signed.digest, spec.retry()),
+                (_, Some(before)) => match before.spec.candidate.or(before.spec.stable) {
+                    Some(release) => (release, before.spec.retry),
+                    None => continue,
+                },
+                _ => continue,
+            };
+            let targets = self.targets.of(&view, fleet, name, spec, fingerprint);
+            let counts = |release: &_| tally::count(&view, &targets, name, Some(release));
+            let next = rollout::next(before.map(|b| &*b.spec), release, retry, counts, now);
+            let is_written =
+                before.is_some_and(|before| *before.spec == next && before.fleet.as_deref() == Some(fleet));
+            if !is_written {
+                writes.push((Arc::clone(name), rollout::manifest(self.cluster.namespace(), fleet, name, &next)));
+            }
+        }
+        for (name, manifest) in writes {
+            match self.cluster.apply(Watched::Rollouts, &manifest).await {
+                Ok(()) => outcome.written.rollouts += 1,
+                Err(error) => outcome.failures.push(format!("Rollout of Application {name}: {error}")),
+            }
+        }
+    }
+}
+
+/// The spec of a declared Application.
+pub(super) fn spec_of(object: &Object) -> Option<&ApplicationSpec> {
+    match object {
+        Object::Application(application) => Some(&application.spec),
+        _ => None,
+    }
+}
+
+fn watched(kind: Kind) -> Watched {
+    match kind {
+        Kind::Gateway => Watched::Gateways,
+        Kind::Device => Watched::Devices,
+        Kind::Application => Watched::Applications,
+    }
+}
+
+impl Action {
+    fn is_delete(self) -> bool {
+        self == Self::Delete
+    }
+}
+
+
+impl Written {
+    /// Counts what another pass wrote.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.created += other.created;
+        self.updated += other.updated;
+        self.deleted += other.deleted;
+        self.releases += other.releases;
+        self.rollouts += other.rollouts;
+    }
+}
