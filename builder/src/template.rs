@@ -22,7 +22,7 @@ const TEMPLATES: &[Template] =
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// No such template.
-    #[error("there is no template `{0}`; there are {}", names().collect::<Vec<_>>().join(", "))]
+    #[error("there is no template `{0}`; there are {templates}", templates = names().collect::<Vec<_>>().join(", "))]
     Unknown(String),
     /// The name is not one that an application and its package can have.
     #[error(
@@ -55,7 +55,9 @@ fn is_name(name: &str) -> bool {
     name.len() <= 63
         && name.starts_with(|first: char| first.is_ascii_lowercase())
         && !name.ends_with('-')
-        && name.chars().all(|character| character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-')
+        && name
+            .chars()
+            .all(|character| character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-')
 }
 
 #[cfg(test)]
@@ -67,7 +69,9 @@ mod tests {
         for template in names() {
             let files = render(template, "greeter-2").expect("it is a name");
             assert!(files.iter().any(|(path, text)| path == "Cargo.toml" && text.contains("name = \"greeter-2\"")));
-            assert!(files.iter().any(|(path, text)| path == "application.yaml" && text.contains("path: apps/greeter-2")));
+            assert!(
+                files.iter().any(|(path, text)| path == "application.yaml" && text.contains("path: apps/greeter-2"))
+            );
             assert!(files.iter().all(|(_, text)| !text.contains(template)), "{template}");
         }
     }
