@@ -100,15 +100,20 @@ impl Link {
         self.events.pop_front()
     }
 
-    pub(crate) fn connected(&mut self, connection: Connection, now: u64, actions: &mut VecDeque<Action>) {
+    /// The byte stream is there; whether a session can begin on it.
+    pub(crate) fn connected(&mut self, connection: Connection, now: u64, actions: &mut VecDeque<Action>) -> bool {
         if connection != self.connection || !matches!(self.state, State::Connecting { .. }) {
-            return;
+            return false;
         }
         match TlsConnection::open(&self.identity) {
-            Ok(tls) => self.state = State::Open(Open { tls, frames: FrameDecoder::new(), sending: false }),
+            Ok(tls) => {
+                self.state = State::Open(Open { tls, frames: FrameDecoder::new(), sending: false });
+                true
+            }
             Err(error) => {
                 actions.push_back(Action::Close { connection });
                 self.down(error.to_string(), None, now);
+                false
             }
         }
     }
@@ -202,10 +207,6 @@ impl Link {
             State::Open(open) => open.tls.pairing_exporter(),
             _ => None,
         }
-    }
-
-    pub(crate) fn is_open(&self) -> bool {
-        matches!(self.state, State::Open(_))
     }
 
     fn down(&mut self, reason: String, retry_ms: Option<u64>, now: u64) {

@@ -21,8 +21,7 @@ const GATHER: usize = 1_400;
 
 impl Agent {
     pub(super) fn connected(&mut self, connection: Connection) {
-        self.link.connected(connection, self.now, &mut self.actions);
-        if !self.link.is_open() {
+        if !self.link.connected(connection, self.now, &mut self.actions) {
             return;
         }
         let mut nonce = [0; 16];

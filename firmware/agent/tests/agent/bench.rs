@@ -57,12 +57,18 @@ pub struct Bench {
     pub stopped: Vec<Instance>,
     pub log: Vec<(Level, String)>,
     pub addresses: Vec<String>,
+    /// Actions in short, in order.
+    pub trace: Vec<String>,
     events: VecDeque<Event>,
     /// Actions carried out so far.
     pub steps: usize,
     /// Power is cut at this step.
     pub cut_at: Option<usize>,
     pub reboots: usize,
+    /// Changes what reaches the device.
+    pub before_delivery: Option<Box<dyn Fn(Vec<u8>) -> Vec<u8>>>,
+    /// Whether bytes reach the device one by one.
+    pub piecewise: bool,
     /// Whether flash refuses to be written.
     pub flash_full: bool,
 }
@@ -106,10 +112,13 @@ impl Bench {
             stopped: Vec::new(),
             log: Vec::new(),
             addresses: Vec::new(),
+            trace: Vec::new(),
             events: VecDeque::new(),
             steps: 0,
             cut_at: None,
             reboots: 0,
+            before_delivery: None,
+            piecewise: false,
             flash_full: false,
         }
     }
@@ -185,9 +194,15 @@ impl Bench {
     /// Bytes of the gateway reach the agent.
     pub fn deliver(&mut self) {
         if let Some((connection, gateway)) = &mut self.gateway {
-            let bytes = gateway.output();
-            if !bytes.is_empty() {
-                self.events.push_back(Event::Received { connection: *connection, bytes });
+            let mut bytes = gateway.output();
+            if let Some(change) = &self.before_delivery
+                && !bytes.is_empty()
+            {
+                bytes = change(bytes);
+            }
+            let piece = if self.piecewise { 1 } else { usize::MAX };
+            for bytes in bytes.chunks(piece) {
+                self.events.push_back(Event::Received { connection: *connection, bytes: bytes.to_vec() });
             }
         }
     }
@@ -233,6 +248,7 @@ impl Bench {
     }
 
     fn perform(&mut self, action: Action) {
+        self.trace.push(short(&action));
         match action {
             Action::Connect { connection, address } => {
                 self.addresses.push(address);
@@ -339,6 +355,20 @@ impl Bench {
             _ => {}
         }
         self.reboot();
+    }
+}
+
+fn short(action: &Action) -> String {
+    match action {
+        Action::Connect { address, .. } => format!("connect {address}"),
+        Action::Send { .. } => "send".into(),
+        Action::Close { .. } => "close".into(),
+        Action::Flash(FlashAction::Read { .. }) => "read".into(),
+        Action::Flash(FlashAction::Program { .. }) => "program".into(),
+        Action::Flash(FlashAction::Erase { .. }) => "erase".into(),
+        Action::Start(start) => format!("start {}", start.application),
+        Action::Stop { instance } => format!("stop {instance}"),
+        Action::Log { .. } => "log".into(),
     }
 }
 

@@ -195,6 +195,11 @@ impl Gateway {
 
 /// A server that presents the raw key of `presented` and signs with `signer`.
 pub fn config(presented: &SigningKey, signer: &SigningKey) -> ServerConfig {
+    config_of(vec![presented.public()], signer)
+}
+
+/// A server that presents any number of raw keys.
+pub fn config_of(presented: Vec<PublicKey>, signer: &SigningKey) -> ServerConfig {
     let pkcs8 = spki::pkcs8(&signer.seed());
     let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(pkcs8.to_vec()));
     let signing = aws_lc_rs::sign::any_eddsa_type(&match private {
@@ -202,8 +207,8 @@ pub fn config(presented: &SigningKey, signer: &SigningKey) -> ServerConfig {
         _ => unreachable!("it was made as PKCS#8"),
     })
     .expect("an Ed25519 key");
-    let public = CertificateDer::from(spki::encode(&presented.public()).to_vec());
-    let certified = CertifiedKey::new(vec![public], signing);
+    let public = presented.iter().map(|key| CertificateDer::from(spki::encode(key).to_vec())).collect();
+    let certified = CertifiedKey::new(public, signing);
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("TLS 1.3")

@@ -4,4 +4,8 @@
 mod bench;
 mod fleet;
 mod gateway;
+mod health;
 mod life;
+mod refusals;
+mod sessions;
+mod tls;
