@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use sha2::{Digest as _, Sha256};
 use wasmbed_agent::store::nor::Nor;
-use wasmbed_agent::store::{Action as FlashAction, Area, Geometry};
+use wasmbed_agent::store::{Action as FlashAction, Area, Geometry, Store};
 use wasmbed_agent::{
     Action, Agent, ApplicationEvent, Board, Connection, EntropyFailed, Event, Instance, Level, Options,
     StartApplication,
@@ -64,6 +64,8 @@ pub struct Bench {
     pub steps: usize,
     /// Power is cut at this step.
     pub cut_at: Option<usize>,
+    /// Whether there is no gateway after that.
+    pub offline_after_cut: bool,
     pub reboots: usize,
     /// Changes what reaches the device.
     pub before_delivery: Option<Box<dyn Fn(Vec<u8>) -> Vec<u8>>>,
@@ -116,6 +118,7 @@ impl Bench {
             events: VecDeque::new(),
             steps: 0,
             cut_at: None,
+            offline_after_cut: false,
             reboots: 0,
             before_delivery: None,
             piecewise: false,
@@ -183,10 +186,13 @@ impl Bench {
         self.run();
     }
 
-    /// The gateway sends the Releases and a new Assignment of what the plan says.
+    /// The gateway sends the Releases and a new Assignment of what the plan says, if the device is in session.
     pub fn reassign(&mut self) {
-        let nonce = self.gateway.as_ref().and_then(|(_, gateway)| gateway.nonce).expect("a session");
+        let Some(nonce) = self.gateway.as_ref().and_then(|(_, gateway)| gateway.nonce) else { return };
         for message in self.plan.assignment(nonce) {
+            if self.gateway.as_ref().is_none_or(|(_, gateway)| gateway.nonce != Some(nonce)) {
+                return;
+            }
             self.say(message);
         }
     }
@@ -237,6 +243,17 @@ impl Bench {
             _ => Vec::new(),
         };
         self.plan.heard.iter().flat_map(of).collect()
+    }
+
+    /// The modules in the store, by what a fresh mount of it says.
+    pub fn stored(&mut self) -> Vec<[u8; 32]> {
+        let mut store = Store::new(self.options.geometry).expect("a good geometry");
+        while let Some(action) = store.next_action() {
+            assert!(matches!(action, FlashAction::Read { .. }), "mounting a good store writes nothing");
+            let result = Ok(self.flash.perform(&action).expect("a read"));
+            store.complete(action.id(), result);
+        }
+        store.modules().map(|(digest, _)| digest).collect()
     }
 
     pub fn hellos(&self) -> usize {
@@ -354,6 +371,7 @@ impl Bench {
             }
             _ => {}
         }
+        self.online &= !self.offline_after_cut;
         self.reboot();
     }
 }

@@ -6,6 +6,7 @@ mod fleet;
 mod gateway;
 mod health;
 mod life;
+mod power;
 mod refusals;
 mod sessions;
 mod tls;
