@@ -67,7 +67,6 @@ const DEFINES: &[(&str, &str)] = &[
 struct Platform {
     folder: &'static str,
     defines: &'static [(&'static str, &'static str)],
-    sources: &'static [&'static str],
 }
 
 impl Platform {
@@ -81,11 +80,8 @@ impl Platform {
                     // Checks at branches and calls whether an application is to end or to be held back: see `platform_internal.h`.
                     ("WASM_ENABLE_THREAD_MGR", "1"),
                     ("WASM_UINT32_IS_ATOMIC", "0"),
-                    // Without it, WAMR divides an application's stack among threads it will never make.
-                    ("WASM_ENABLE_HEAP_AUX_STACK_ALLOCATION", "1"),
                     ("WASM_HAVE_MREMAP", "1"),
                 ],
-                sources: &["iwasm/libraries/thread-mgr/thread_manager.c"],
             },
             _ => panic!(
                 "wasmbed-runtime has no platform for {architecture} on {os}; there is one for Linux on x86_64 and aarch64"
@@ -120,11 +116,12 @@ fn main() {
     for (name, value) in DEFINES.iter().chain(platform.defines) {
         build.define(name, *value);
     }
-    for source in SOURCES.iter().chain(platform.sources) {
+    for source in SOURCES {
         build.file(core.join(source));
     }
     build.file(own.join(platform.folder).join("platform.c"));
     build.file(own.join("checkpoint.c"));
+    build.file(own.join("one_thread.c"));
     build.compile("wamr");
 }
 

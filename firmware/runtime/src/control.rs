@@ -11,6 +11,7 @@ use crate::wamr::Budget;
 #[derive(Debug)]
 pub(crate) struct Control {
     stop: AtomicBool,
+    loading: AtomicBool,
     /// Wakes an application that sleeps or is held back; the lock guards nothing but the wait.
     lock: Mutex<()>,
     wake: Condvar,
@@ -25,6 +26,7 @@ impl Control {
     pub(crate) fn new(budget: Arc<Budget>) -> Self {
         Self {
             stop: AtomicBool::new(false),
+            loading: AtomicBool::new(true),
             lock: Mutex::new(()),
             wake: Condvar::new(),
             budget,
@@ -40,6 +42,16 @@ impl Control {
         let _guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         self.stop.store(true, Ordering::Release);
         self.wake.notify_all();
+        self.budget.close();
+    }
+
+    /// Whether the module is still being loaded, which ends by itself only.
+    pub(crate) fn is_loading(&self) -> bool {
+        self.loading.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn loaded(&self) {
+        self.loading.store(false, Ordering::Release);
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

@@ -101,6 +101,9 @@ impl std::error::Error for Errno {}
 /// What a platform gives one application. Calls come from the application's own thread, one at a time; a call should return
 /// soon, as an application in a call cannot be stopped until it returns ([`Host::net_probe`] has a bound for that).
 pub trait Host: Send {
+    /// The module is loaded and its `_start` is about to be called: the first call of all, or none.
+    fn started(&mut self) {}
+
     /// Takes a line of log.
     fn log(&mut self, line: Line<'_>);
 

@@ -27,9 +27,9 @@ impl Limits {
 }
 
 /// Validates, translates and instantiates a module.
-pub(crate) fn load(module: &[u8], limits: &Limits, budget: Arc<Budget>) -> Result<Instance, StartError> {
+pub(crate) fn load(module: Vec<u8>, limits: &Limits, budget: Arc<Budget>) -> Result<Instance, StartError> {
     let invalid = |reason: &str| StartError::Invalid { reason: reason.to_owned() };
-    if sections::has_start(module) {
+    if sections::has_start(&module) {
         return Err(invalid("it has a start section, which would run outside of its limits: export `_start` instead"));
     }
     // Only to tell what went wrong.
@@ -37,7 +37,7 @@ pub(crate) fn load(module: &[u8], limits: &Limits, budget: Arc<Budget>) -> Resul
     let out_of_memory_or = |reason: String| {
         // What is beyond any budget, WAMR refuses by itself.
         if account.refused() > 0 || reason.contains("allocate memory failed") {
-            StartError::MemoryLimit { limit: account.limit() }
+            StartError::MemoryLimit { limit: limits.memory }
         } else {
             StartError::Invalid { reason }
         }

@@ -30,6 +30,8 @@ pub enum Outcome {
         /// The limit in bytes.
         limit: u32,
     },
+    /// It never ran.
+    Refused(StartError),
 }
 
 impl Outcome {
@@ -52,6 +54,7 @@ impl fmt::Display for Outcome {
             Self::StackOverflow { limit } => {
                 write!(f, "called too deeply: its stack has {limit} bytes (endless recursion?)")
             }
+            Self::Refused(error) => error.fmt(f),
         }
     }
 }

@@ -14,10 +14,11 @@ use crate::{Application, Host, Limits, Outcome, StartError, Stats};
 /// What is not touched costs nothing.
 const NATIVE_STACK: usize = 256 * 1024;
 
-/// Loads, checks and starts an application on a thread of its own. `host` gives it what it may reach; `ended` is called
-/// once on that thread, after the application's memory is freed.
+/// Starts an application on a thread of its own, where its module is also loaded: a hostile one takes seconds. `host` gives it
+/// what it may reach; `ended` is called once on that thread, after the application's memory is freed.
 ///
-/// Loading happens here, in the caller's thread: an `Err` means that nothing runs and `ended` is never called.
+/// An `Err` is about the limits or the system; then `ended` is never called. A module that is refused ends the application with
+/// [`Outcome::Refused`].
 pub fn start(
     application: &Application<'_>,
     host: Box<dyn Host>,
@@ -26,17 +27,23 @@ pub fn start(
     let limits = application.limits;
     limits.check()?;
     let budget = Budget::new(limits.memory);
-    let instance = load(application.module, &limits, Arc::clone(&budget))?;
     let control = Arc::new(Control::new(Arc::clone(&budget)));
     let end: Arc<Mutex<Option<Outcome>>> = Arc::default();
     let belongings = Belongings::from(application);
+    let module = application.module.to_vec();
     let thread = Builder::new()
         .name("application".to_owned())
         .stack_size(NATIVE_STACK)
         .spawn({
             let (control, end) = (Arc::clone(&control), Arc::clone(&end));
             move || {
-                let outcome = run(instance, &limits, belongings, host, &control, &budget);
+                let loaded = load(module, &limits, Arc::clone(&budget));
+                control.loaded();
+                let outcome = match loaded {
+                    Ok(instance) => run(instance, &limits, belongings, host, &control, &budget),
+                    Err(_) if control.is_stopping() => Outcome::Stopped,
+                    Err(error) => Outcome::Refused(error),
+                };
                 *end.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome.clone());
                 // A panic of the owner's is the owner's; the application has ended either way.
                 let _ = catch_unwind(AssertUnwindSafe(|| ended(outcome, control.stats())));
@@ -59,6 +66,10 @@ fn run(
     let Belongings { grants, args, env } = belongings;
     let ended = catch_unwind(AssertUnwindSafe(|| {
         let mut session = Session::new(limits, grants, args, env, host, Arc::clone(control));
+        if control.is_stopping() {
+            return (Return::Ended, None);
+        }
+        session.host.started();
         let end = instance.run(ENTRY, &mut session);
         (end, session.finish())
     }));
@@ -84,7 +95,8 @@ fn trap(reason: String, limits: &Limits, memory_refused: bool) -> Outcome {
     }
 }
 
-/// A running application. Dropping it stops the application and waits for its end.
+/// An application that was started. Dropping it stops the application and waits for its end, but not for a module that is
+/// still being loaded.
 #[derive(Debug)]
 pub struct Running {
     control: Arc<Control>,
@@ -93,8 +105,8 @@ pub struct Running {
 }
 
 impl Running {
-    /// Asks it to end and returns at once. It ends within milliseconds, be it in an endless loop, held back or asleep;
-    /// in a call of [`Host`] it ends when that returns.
+    /// Asks it to end and returns at once. It ends within milliseconds, be it in an endless loop, held back or asleep; in a call
+    /// of [`Host`] when that returns; while its module is loaded, when the function being translated is done.
     pub fn stop(&self) {
         self.control.stop();
     }
@@ -134,6 +146,8 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.stop();
-        self.join();
+        if !self.control.is_loading() {
+            self.join();
+        }
     }
 }

@@ -6,16 +6,15 @@
 //!   program, its instance and its execution environment, and frees them in the reverse order. The raw pointers never leave
 //!   this module.
 //! - **Threads.** WAMR ties nothing to a thread in this configuration (no hardware bound checks, so no signal handlers and no
-//!   thread-local state); its few globals are written in [`init`] only, or hold a lock of their own (the list of clusters), or are
-//!   overwritten with the value they have (the interpreter's label table). So programs and instances may move between
-//!   threads; as they are not `Sync` and every operation takes `self` or `&mut self`, one thread at a time works on each.
+//!   thread-local state); its few globals are written in [`init`] only, or are overwritten with the value they have (the
+//!   interpreter's label table). So programs and instances may move between threads; as they are not `Sync` and every operation takes `self` or `&mut self`, one thread at a time works on each.
 //! - **Calls from C.** [`Instance::run`] puts a pointer to its [`Frame`] into the execution environment for as long as the
 //!   interpreter runs. [`call_host`] and [`wasmbed_pause`] turn it into `&mut Frame`; both are called by the interpreter on the
 //!   thread that `run` blocks, one at a time, and never nest, because no host function calls back into WAMR's interpreter.
 //!   They catch panics, so none unwinds through C.
 //! - **Linear memory.** While a host function runs, the interpreter does not, so the slice over linear memory is the only access
 //!   to it. It is made anew for each call, as `memory.grow` may move it.
-//! - **Bytes.** The loader writes into its input: it gets a private copy, which it does not refer to afterwards.
+//! - **Bytes.** The loader writes into its input: it gets a copy of its own, which it does not refer to afterwards.
 #![allow(unsafe_code)]
 
 use core::ffi::{CStr, c_char, c_void};
@@ -32,7 +31,7 @@ use crate::imports::{IMPORTS, Import};
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Budget {
-    limit: u64,
+    limit: AtomicU64,
     used: AtomicU64,
     peak: AtomicU64,
     refused: AtomicU64,
@@ -40,11 +39,17 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self { limit, used: AtomicU64::new(0), peak: AtomicU64::new(0), refused: AtomicU64::new(0) })
+        Arc::new(Self {
+            limit: AtomicU64::new(limit),
+            used: AtomicU64::new(0),
+            peak: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        })
     }
 
-    pub(crate) fn limit(&self) -> u64 {
-        self.limit
+    /// Refuses all memory from now on, so that a load comes to its end.
+    pub(crate) fn close(&self) {
+        self.limit.store(0, Ordering::Relaxed);
     }
 
     /// Bytes held now.
@@ -154,15 +159,14 @@ unsafe impl Send for Program {}
 
 impl Program {
     /// Validates and translates a module. The error is WAMR's reason.
-    pub(crate) fn load(bytes: &[u8], budget: Arc<Budget>) -> Result<Self, String> {
+    pub(crate) fn load(mut bytes: Vec<u8>, budget: Arc<Budget>) -> Result<Self, String> {
         init()?;
-        let mut copy = bytes.to_vec();
-        let length = u32::try_from(copy.len()).map_err(|_| "longer than 4 GiB".to_owned())?;
+        let length = u32::try_from(bytes.len()).map_err(|_| "longer than 4 GiB".to_owned())?;
         let mut error = [0_u8; ERROR_BYTES];
         let arguments = LoadArgs {
             name: c"".as_ptr().cast_mut(),
             clone_wasm_binary: false,
-            // So the module refers to nothing of `copy` afterwards.
+            // So the module refers to nothing of `bytes` afterwards.
             wasm_binary_freeable: true,
             no_resolve: false,
         };
@@ -171,7 +175,7 @@ impl Program {
             // SAFETY: the pointers are valid for the lengths given and for the call; the buffer is ours to write.
             unsafe {
                 wasm_runtime_load_ex(
-                    copy.as_mut_ptr(),
+                    bytes.as_mut_ptr(),
                     length,
                     &raw const arguments,
                     error.as_mut_ptr().cast(),

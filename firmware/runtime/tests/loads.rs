@@ -2,16 +2,26 @@
 
 mod recorder;
 
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use recorder::{Recorder, launch, program, run, wasm};
+use recorder::{Announcer, launch, program, run, wasm};
 use wasmbed_runtime::{Application, Limits, Outcome, Running, StartError, start};
 
+/// Starts a module and waits until it runs or is refused.
 fn try_start(module: &[u8], limits: Limits) -> Result<Running, StartError> {
-    let (host, _events) = Recorder::new();
+    let (started, heard) = channel();
+    let ended = started.clone();
     let application = Application { limits, ..Application::new(module) };
-    start(&application, host, |_, _| ())
+    let running = start(&application, Box::new(Announcer(started)), move |_, _| {
+        let _ = ended.send(());
+    })?;
+    heard.recv().expect("it starts or ends");
+    match running.outcome() {
+        Some(Outcome::Refused(error)) => Err(error),
+        _ => Ok(running),
+    }
 }
 
 fn refusal(module: &[u8]) -> StartError {
@@ -316,4 +326,22 @@ fn the_bytes_given_are_not_written_to() {
     let copy = module.clone();
     assert_eq!(run(&Application::new(&module)).0, Outcome::Returned);
     assert_eq!(module, copy);
+}
+
+#[test]
+fn a_module_that_takes_long_to_load_holds_up_nobody() {
+    // WAMR looks at the whole operand stack at every `local.set`: seconds for half a megabyte.
+    let slow = wasm(&format!(
+        "(module (func (export \"_start\") (local i32) (return) {} {} {}))",
+        "(local.get 0)".repeat(30_000),
+        "i32.const 1 local.set 0 ".repeat(100_000),
+        "drop ".repeat(30_000)
+    ));
+    let limits = Limits { memory: 64 << 20, ..Limits::default() };
+    let (loading, _events) = launch(&Application { limits, ..Application::new(&slow) });
+    let good = program("(call $log (i32.const 0) (i32.const 0) (i32.const 6))");
+    assert_eq!(run(&Application::new(&good)).0, Outcome::Returned);
+    assert!(!loading.is_ended(), "it is still being loaded");
+    // Nor does its owner wait for it.
+    drop(loading);
 }

@@ -21,11 +21,12 @@ wasmbed_budget_enter(wasmbed_budget *budget)
 static bool
 take(wasmbed_budget *budget, uint64_t size)
 {
-    uint64_t used;
+    uint64_t used, limit;
     if (!budget)
         return true;
+    limit = __atomic_load_n(&budget->limit, __ATOMIC_RELAXED);
     used = __atomic_load_n(&budget->used, __ATOMIC_RELAXED);
-    if (size > budget->limit || used > budget->limit - size) {
+    if (size > limit || used > limit - size) {
         __atomic_fetch_add(&budget->refused, 1, __ATOMIC_RELAXED);
         return false;
     }
@@ -285,55 +286,4 @@ int
 os_cond_destroy(korp_cond *cond)
 {
     return pthread_cond_destroy(cond);
-}
-
-int
-os_cond_wait(korp_cond *cond, korp_mutex *mutex)
-{
-    return pthread_cond_wait(cond, &mutex->mutex);
-}
-
-int
-os_cond_signal(korp_cond *cond)
-{
-    return pthread_cond_signal(cond);
-}
-
-int
-os_cond_broadcast(korp_cond *cond)
-{
-    return pthread_cond_broadcast(cond);
-}
-
-/* No module makes threads: the functions that would are not offered. */
-
-int
-os_thread_create(korp_tid *tid, thread_start_routine_t start, void *arg, unsigned int stack_size)
-{
-    (void)tid;
-    (void)start;
-    (void)arg;
-    (void)stack_size;
-    return BHT_ERROR;
-}
-
-int
-os_thread_join(korp_tid thread, void **retval)
-{
-    (void)thread;
-    (void)retval;
-    return BHT_ERROR;
-}
-
-int
-os_thread_detach(korp_tid thread)
-{
-    (void)thread;
-    return BHT_ERROR;
-}
-
-void
-os_thread_exit(void *retval)
-{
-    pthread_exit(retval);
 }

@@ -164,3 +164,30 @@ pub fn program(body: &str) -> Vec<u8> {
         (func (export "_start") {body}))"#
     ))
 }
+
+/// A platform that does nothing but say when the program starts.
+pub struct Announcer(pub Sender<()>);
+
+impl Host for Announcer {
+    fn started(&mut self) {
+        let _ = self.0.send(());
+    }
+
+    fn log(&mut self, _: Line<'_>) {}
+
+    fn publish(&mut self, _: &str, _: &[u8]) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn uptime(&mut self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn unix_time_ms(&mut self) -> Option<u64> {
+        None
+    }
+
+    fn random(&mut self, _: &mut [u8]) -> Result<(), Errno> {
+        Err(Errno::NOSYS)
+    }
+}
