@@ -29,8 +29,8 @@ impl Limits {
 /// Validates, translates and instantiates a module.
 pub(crate) fn load(module: Vec<u8>, limits: &Limits, budget: Arc<Budget>) -> Result<Instance, StartError> {
     let invalid = |reason: &str| StartError::Invalid { reason: reason.to_owned() };
-    if sections::has_start(&module) {
-        return Err(invalid("it has a start section, which would run outside of its limits: export `_start` instead"));
+    if let Some(reason) = sections::refusal(&module) {
+        return Err(invalid(reason));
     }
     // Only to tell what went wrong.
     let account = Arc::clone(&budget);

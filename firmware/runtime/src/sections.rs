@@ -1,24 +1,31 @@
-//! A look at a module's sections before WAMR's loader sees it.
+//! A look at a module's sections before WAMR's loader sees it: what it would run at once, or take very long for.
 
 const HEADER: usize = 8;
+const TYPE: u8 = 1;
+const EXPORT: u8 = 7;
 const START: u8 = 8;
 
-/// Whether the module has a start section. What is malformed has none here; the loader refuses it.
-pub(crate) fn has_start(module: &[u8]) -> bool {
+/// WAMR compares each type and each export with every other; at this many that takes milliseconds, and linked programs have a
+/// hundredth.
+const MOST: usize = 4096;
+
+/// Why not to load the module, if so. What is malformed passes here, and the loader refuses it.
+pub(crate) fn refusal(module: &[u8]) -> Option<&'static str> {
     let mut rest = module.get(HEADER..).unwrap_or_default();
     while let [id, after_id @ ..] = rest {
-        if *id == START {
-            return true;
+        let (size, content) = leb128(after_id)?;
+        let entries = leb128(content).map_or(0, |(entries, _)| entries);
+        match *id {
+            START => {
+                return Some("it has a start section, which would run outside of its limits: export `_start` instead");
+            }
+            TYPE if entries > MOST => return Some("it has more than 4096 types"),
+            EXPORT if entries > MOST => return Some("it has more than 4096 exports"),
+            _ => {}
         }
-        let Some((size, content)) = leb128(after_id) else {
-            return false;
-        };
-        let Some(next) = content.get(size..) else {
-            return false;
-        };
-        rest = next;
+        rest = content.get(size..)?;
     }
-    false
+    None
 }
 
 /// An unsigned 32-bit LEB128 number and what follows it.

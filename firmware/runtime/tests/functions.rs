@@ -2,8 +2,11 @@
 
 mod recorder;
 
-use recorder::{Event, lines, program, run};
-use wasmbed_runtime::{Application, Grants, Level, Limits, Origin, Outcome};
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use recorder::{Event, launch, lines, program, run, wasm};
+use wasmbed_runtime::{Application, Grants, IMPORTS, Level, Limits, Origin, Outcome};
 
 /// What the body says, line by line, with these grants and limits.
 fn said(body: &str, grants: Grants, limits: Limits) -> Vec<Event> {
@@ -179,4 +182,56 @@ fn text_outside_of_memory_or_too_long_is_dropped_and_counted() {
     assert_eq!(outcome, Outcome::Returned);
     assert!(stats.log_lines_dropped >= 3);
     assert!(lines(&events).last().expect("it is said").contains("log lines dropped"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases.max(400),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn any_function_is_safe_to_call_with_any_arguments(
+        calls in prop::collection::vec(
+            (any::<prop::sample::Index>(), prop::collection::vec(arguments(), 4)), 1..8),
+        memory: [u8; 64],
+    ) {
+        let mut text = String::from("(module ");
+        for (index, import) in IMPORTS.iter().enumerate() {
+            let (parameters, result) = import.signature[1..].split_once(')').expect("the table is right");
+            text += &format!("(import \"{}\" \"{}\" (func $f{index}", import.module, import.name);
+            for parameter in parameters.chars() {
+                text += &format!(" (param {})", if parameter == 'i' { "i32" } else { "i64" });
+            }
+            text += match result { "i" => " (result i32)))", "I" => " (result i64)))", _ => "))" };
+        }
+        let bytes: String = memory.iter().map(|byte| format!("\\{byte:02x}")).collect();
+        text += &format!("(memory 1) (data (i32.const 0) \"{bytes}\") (func (export \"_start\")");
+        for (which, arguments) in calls {
+            let index = which.index(IMPORTS.len());
+            let (parameters, result) = IMPORTS[index].signature[1..].split_once(')').expect("the table is right");
+            for (parameter, value) in parameters.chars().zip(arguments) {
+                text += &format!(" ({}.const {value})", if parameter == 'i' { "i32" } else { "i64" });
+            }
+            text += &format!(" (call $f{index})");
+            if !result.is_empty() {
+                text += " drop";
+            }
+        }
+        let module = wasm(&(text + "))"));
+        let (running, _events) = launch(&Application { grants: all(), ..Application::new(&module) });
+        let until = Instant::now() + Duration::from_millis(3);
+        while !running.is_ended() && Instant::now() < until {
+            std::thread::yield_now();
+        }
+        running.stop();
+        let outcome = running.wait().0;
+        prop_assert!(matches!(outcome, Outcome::Returned | Outcome::Exited { .. } | Outcome::Stopped), "{outcome}");
+    }
+}
+
+/// Pointers and lengths: small ones, and those near an edge.
+fn arguments() -> impl Strategy<Value = i32> {
+    prop_oneof![0..70_i32, 65_500..65_540_i32, Just(-1), Just(i32::MIN), any::<i32>()]
 }

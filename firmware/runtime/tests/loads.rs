@@ -96,6 +96,8 @@ fn a_module_that_needs_more_than_its_limit_is_refused() {
         "(module (memory 65536) (func (export \"_start\")))",
         "(module (table 4000000 funcref) (func (export \"_start\")))",
         "(module (table 4294967295 funcref) (func (export \"_start\")))",
+        // A table within its bounds, and what it may grow to.
+        "(module (table 100000 4294967295 funcref) (func (export \"_start\")))",
     ] {
         let refused = refusal(&wasm(text));
         assert!(
@@ -231,6 +233,19 @@ fn a_module_with_enormous_declarations_is_refused_quickly() {
     assert!(started.elapsed() < Duration::from_secs(20));
 }
 
+#[test]
+fn thousands_of_types_or_exports_are_refused_at_once() {
+    let types: String = (0..5000_u32)
+        .map(|i| (0..13).map(|bit| if i >> bit & 1 == 1 { "i32 " } else { "i64 " }).collect::<String>())
+        .map(|parameters| format!("(type (func (param {parameters})))"))
+        .collect();
+    let exports: String = (0..5000).map(|i| format!("(export \"{i}\" (func $f))")).collect();
+    for text in [types, format!("(func $f) {exports}")] {
+        let refused = refusal(&wasm(&format!("(module {text} (func (export \"_start\")))")));
+        assert!(refused.to_string().contains("more than 4096"), "{refused}");
+    }
+}
+
 /// Modules with something of everything in them, to be damaged.
 fn samples() -> Vec<Vec<u8>> {
     vec![
@@ -306,6 +321,23 @@ proptest! {
             }
         }
         survive(&module);
+    }
+}
+
+#[test]
+fn what_devices_do_not_run_is_refused() {
+    for text in [
+        // Pages of another size, 64-bit memories, two of them, shared ones, exceptions, tail calls, vectors.
+        "(module (memory 100 (pagesize 1)) (func (export \"_start\")))",
+        "(module (memory i64 1) (func (export \"_start\")))",
+        "(module (memory 1) (memory 1) (func (export \"_start\")))",
+        "(module (memory 1 1 shared) (func (export \"_start\")))",
+        "(module (tag $t) (func (export \"_start\") (throw $t)))",
+        "(module (func $f) (func (export \"_start\") (return_call $f)))",
+        "(module (func (export \"_start\") (drop (v128.const i32x4 0 0 0 0))))",
+    ] {
+        let refused = refusal(&wasm(text));
+        assert!(matches!(refused, StartError::Invalid { .. }), "{text}: {refused}");
     }
 }
 

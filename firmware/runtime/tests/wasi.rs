@@ -3,6 +3,7 @@
 mod recorder;
 
 use std::process::Command;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use recorder::{Event, launch, lines, run, wasm};
@@ -165,88 +166,91 @@ fn rust(source: &str) -> Option<Vec<u8>> {
     Some(std::fs::read(&module).expect("rustc made it"))
 }
 
-fn with_room(module: &[u8]) -> Application<'_> {
-    Application { limits: Limits { memory: 4 << 20, ..Limits::default() }, ..Application::new(module) }
+fn with_room<'a>(module: &'a [u8], what: &str) -> Application<'a> {
+    Application {
+        limits: Limits { memory: 4 << 20, ..Limits::default() },
+        args: vec![what.to_owned(), "two".to_owned()],
+        env: vec![("KEY".to_owned(), "value".to_owned())],
+        ..Application::new(module)
+    }
+}
+
+/// A plain Rust program that does what its first argument says, compiled once.
+fn program() -> Option<&'static [u8]> {
+    static PROGRAM: LazyLock<Option<Vec<u8>>> = LazyLock::new(|| {
+        rust(
+            r#"
+            use std::collections::HashMap;
+            use std::hint::black_box;
+            use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+            fn deep(n: u64) -> u64 { black_box(n) + if n > 0 { deep(n + 1) } else { 0 } }
+            fn main() {
+                let arguments: Vec<String> = std::env::args().skip(1).collect();
+                match arguments[0].as_str() {
+                    "hello" => {
+                        println!("Hello from {}", arguments.join(" and "));
+                        eprintln!("key is {:?}, other is {:?}", std::env::var("KEY").ok(), std::env::var("OTHER").ok());
+                        let started = Instant::now();
+                        std::thread::sleep(Duration::from_millis(20));
+                        assert!(started.elapsed() >= Duration::from_millis(20));
+                        println!("{}", SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis());
+                        let squares: HashMap<u32, u32> = (0..1000).map(|i| (i, i * i)).collect();
+                        println!("{}", squares[&31]);
+                        std::process::exit(3);
+                    }
+                    "panic" => println!("{}", Vec::<u8>::new()[arguments.len()]),
+                    "hungry" => { let mut v = Vec::new(); loop { v.push([1_u8; 4096]); black_box(&v); } }
+                    "deep" => println!("{}", deep(1)),
+                    _ => { println!("on"); loop { black_box(0); } }
+                }
+            }"#,
+        )
+    });
+    PROGRAM.as_deref()
 }
 
 #[test]
 fn a_plain_rust_program_runs() {
-    let Some(module) = rust(
-        r#"
-        use std::{collections::HashMap, env, thread, time::{Duration, Instant, SystemTime, UNIX_EPOCH}};
-        fn main() {
-            println!("Hello from {}", env::args().skip(1).collect::<Vec<_>>().join(" and "));
-            eprintln!("key is {:?}, other is {:?}", env::var("KEY").ok(), env::var("OTHER").ok());
-            let started = Instant::now();
-            thread::sleep(Duration::from_millis(20));
-            assert!(started.elapsed() >= Duration::from_millis(20));
-            println!("{}", SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis());
-            let squares: HashMap<u32, u32> = (0..1000).map(|i| (i, i * i)).collect();
-            println!("{}", squares[&31]);
-            std::process::exit(3);
-        }"#,
-    ) else {
-        return;
-    };
-    let (outcome, stats, events) = run(&Application {
-        args: vec!["one".to_owned(), "two".to_owned()],
-        env: vec![("KEY".to_owned(), "value".to_owned())],
-        ..with_room(&module)
-    });
+    let Some(module) = program() else { return };
+    let (outcome, stats, events) = run(&with_room(module, "hello"));
     assert_eq!(outcome, Outcome::Exited { code: 3 });
     assert_eq!(
         lines(&events),
-        ["Hello from one and two", r#"key is Some("value"), other is None"#, "1700000000123", "961"]
+        ["Hello from hello and two", r#"key is Some("value"), other is None"#, "1700000000123", "961"]
     );
     assert!(stats.memory_peak > 64 * 1024 && stats.memory == 0, "{stats:?}");
 }
 
 #[test]
 fn a_rust_program_that_reads_files_is_refused_with_the_function_it_lacks() {
-    let Some(module) = rust("fn main() { println!(\"{:?}\", std::fs::read(\"/etc/passwd\")); }") else {
-        return;
-    };
-    let (outcome, ..) = run(&with_room(&module));
+    let Some(module) = rust("fn main() { println!(\"{:?}\", std::fs::read(\"/etc/passwd\")); }") else { return };
+    let (outcome, ..) = run(&with_room(&module, ""));
     let Outcome::Refused(refused) = outcome else { panic!("{outcome}") };
     assert!(refused.to_string().starts_with("imports wasi_snapshot_preview1."), "{refused}");
 }
 
 #[test]
 fn a_rust_panic_says_its_message_and_traps() {
-    let Some(module) =
-        rust("fn main() { let v: Vec<u8> = Vec::new(); println!(\"{}\", v[std::env::args().count()]); }")
-    else {
-        return;
-    };
-    let (outcome, _, events) = run(&with_room(&module));
+    let Some(module) = program() else { return };
+    let (outcome, _, events) = run(&with_room(module, "panic"));
     assert_eq!(outcome, Outcome::Trapped { reason: "unreachable".to_owned() });
-    assert!(lines(&events).iter().any(|line| line.contains("index out of bounds: the len is 0 but the index is 1")));
+    assert!(lines(&events).iter().any(|line| line.contains("index out of bounds: the len is 0 but the index is 2")));
 }
 
 #[test]
 fn a_rust_program_out_of_memory_or_stack_ends_with_its_reason() {
-    let Some(hungry) =
-        rust("fn main() { let mut v = Vec::new(); loop { v.push([1_u8; 4096]); std::hint::black_box(&v); } }")
-    else {
-        return;
-    };
-    let application = with_room(&hungry);
-    let (outcome, ..) = run(&application);
-    assert_eq!(outcome, Outcome::MemoryLimit { limit: application.limits.memory });
-    let deep = rust(
-        "fn f(n: u64) -> u64 { std::hint::black_box(n) + if n > 0 { f(n + 1) } else { 0 } } fn main() { println!(\"{}\", f(1)); }",
-    );
-    let deep = deep.expect("the target is there");
-    let (outcome, ..) = run(&with_room(&deep));
+    let Some(module) = program() else { return };
+    let application = with_room(module, "hungry");
+    assert_eq!(run(&application).0, Outcome::MemoryLimit { limit: application.limits.memory });
+    // Whichever ends first: the runtime's stack, or the program's own below its data.
+    let outcome = run(&with_room(module, "deep")).0;
     assert!(matches!(outcome, Outcome::StackOverflow { .. } | Outcome::Trapped { .. }), "{outcome}");
 }
 
 #[test]
 fn a_rust_program_that_loops_for_ever_is_stopped() {
-    let Some(module) = rust("fn main() { println!(\"on\"); loop { std::hint::black_box(0); } }") else {
-        return;
-    };
-    let (running, events) = launch(&with_room(&module));
+    let Some(module) = program() else { return };
+    let (running, events) = launch(&with_room(module, "loop"));
     events.recv().expect("it says so first");
     while running.stats().cpu < Duration::from_millis(2) {
         std::thread::yield_now();
