@@ -1,0 +1,357 @@
+//! Every argument of the program, in one place.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// `git push` deploys WebAssembly applications to fleets of microcontrollers.
+#[derive(Debug, Parser)]
+#[command(name = "wasmbed", version, about, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How to print: for people, or for programs.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one JSON document, or one a line where a command goes on.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run everything on this machine: the API, the reconciler, the gateways and emulated devices
+    Up(Up),
+    /// Show the fleet: revision, applications, devices, gateways
+    Status(Status),
+    /// Print what devices and applications log
+    Logs(Logs),
+    /// Print what an application publishes
+    Results(Results),
+    /// Show what a revision would change, from a clone alone
+    Plan(Plan),
+    /// Check a fleet's declarations, from a folder alone
+    Validate(Validate),
+    /// Build an application's module, or every application's
+    Build(Build),
+    /// Start something new
+    New(New),
+    /// Approve a pending device: compose the change of its declaration for you to commit
+    Enroll(Enroll),
+    /// Make a device's identity, ready to be put into it
+    Provision(Provision),
+    /// Keys and key sets
+    Keys(Keys),
+    /// Print the custom resource definitions
+    Crds,
+    /// Say what is there, what is missing, and what each missing thing costs you
+    Doctor,
+    /// Print a shell's completions
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Run the reconciler on its own, against the API of a kubeconfig
+    Reconcile(Reconcile),
+    /// Run a device as an ordinary process, its identity and store in a folder
+    Device(Device),
+    /// Run the signer (started by `wasmbed up`)
+    #[command(hide = true)]
+    Signer(Signer),
+    /// Run a builder (started by `wasmbed up`)
+    #[command(hide = true)]
+    Builder(Builder),
+}
+
+/// Where `wasmbed up` keeps its state.
+#[derive(Clone, Debug, Args)]
+pub struct StateArguments {
+    /// The state folder of `wasmbed up` [default: $XDG_STATE_HOME/wasmbed or ~/.local/state/wasmbed]
+    #[arg(long, env = "WASMBED_STATE", value_name = "DIR")]
+    pub state: Option<PathBuf>,
+}
+
+/// Which API, and where in it.
+#[derive(Clone, Debug, Args)]
+pub struct ApiArguments {
+    /// State folder.
+    #[command(flatten)]
+    pub state: StateArguments,
+    /// Another kubeconfig than that of `wasmbed up`
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The fleet's namespace [default: that of the kubeconfig]
+    #[arg(short, long, value_name = "NAME")]
+    pub namespace: Option<String>,
+}
+
+/// `wasmbed up`.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// State folder.
+    #[command(flatten)]
+    pub state: StateArguments,
+    /// The fleet's repository [default: a copy of the example fleet, made in the state folder]
+    #[arg(long, value_name = "URL")]
+    pub repo: Option<String>,
+    /// The branch to follow
+    #[arg(long, default_value = "main", value_name = "NAME")]
+    pub branch: String,
+    /// The folder in the repository that holds the fleet
+    #[arg(long, default_value = ".", value_name = "PATH")]
+    pub path: String,
+    /// Name of the fleet, and of its namespace
+    #[arg(long, default_value = "fleet", value_name = "NAME")]
+    pub fleet: String,
+    /// Where the builder keeps compiled libraries [default: in the state folder]
+    #[arg(long, value_name = "DIR")]
+    pub builder_folder: Option<PathBuf>,
+    /// Port of the Kubernetes API on loopback [default: the last one, else a free one]
+    #[arg(long, value_name = "PORT")]
+    pub api_port: Option<u16>,
+    /// How many seconds pass between two looks at a repository that is not on this machine
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub interval: u32,
+}
+
+/// `wasmbed status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Which API.
+    #[command(flatten)]
+    pub api: ApiArguments,
+    /// Go on, and print again what changes
+    #[arg(short, long)]
+    pub watch: bool,
+}
+
+/// `wasmbed logs`.
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// State folder.
+    #[command(flatten)]
+    pub state: StateArguments,
+    /// A device or an application [default: all of them]
+    #[arg(value_name = "DEVICE|APP")]
+    pub name: Option<String>,
+    /// Go on with what comes
+    #[arg(short, long)]
+    pub follow: bool,
+}
+
+/// `wasmbed results`.
+#[derive(Debug, Args)]
+pub struct Results {
+    /// State folder.
+    #[command(flatten)]
+    pub state: StateArguments,
+    /// The application
+    #[arg(value_name = "APP")]
+    pub application: String,
+    /// Go on with what comes
+    #[arg(short, long)]
+    pub follow: bool,
+}
+
+/// `wasmbed plan`.
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// The clone, or a folder inside it
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub repository: PathBuf,
+    /// The revision that would be applied
+    #[arg(default_value = "HEAD", value_name = "REVISION")]
+    pub revision: String,
+    /// The revision to compare it with [default: its first parent]
+    #[arg(long, value_name = "REVISION", conflicts_with = "live")]
+    pub from: Option<String>,
+    /// The folder in the repository that holds the fleet
+    #[arg(long, default_value = ".", value_name = "PATH")]
+    pub path: String,
+    /// Name of the fleet
+    #[arg(long, default_value = "fleet", value_name = "NAME")]
+    pub fleet: String,
+    /// Compare it with what the API holds instead
+    #[arg(long)]
+    pub live: bool,
+    /// Which API.
+    #[command(flatten)]
+    pub api: ApiArguments,
+}
+
+/// `wasmbed validate`.
+#[derive(Debug, Args)]
+pub struct Validate {
+    /// The fleet's folder
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub folder: PathBuf,
+}
+
+/// `wasmbed build`.
+#[derive(Debug, Args)]
+pub struct Build {
+    /// The fleet's folder
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub folder: PathBuf,
+    /// The application [default: all of them]
+    #[arg(value_name = "APP")]
+    pub application: Option<String>,
+    /// Where to put the modules, as APP.wasm [default: only say what they are]
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    /// State folder, for what was built before.
+    #[command(flatten)]
+    pub state: StateArguments,
+}
+
+/// `wasmbed new`.
+#[derive(Debug, Args)]
+pub struct New {
+    /// What to start.
+    #[command(subcommand)]
+    pub what: NewWhat,
+}
+
+/// What can be started.
+#[derive(Debug, Subcommand)]
+pub enum NewWhat {
+    /// An application: its source and its declaration
+    App {
+        /// Its name
+        name: String,
+        /// What to start from
+        #[arg(long, default_value = "hello-world", value_name = "NAME")]
+        template: String,
+        /// The fleet's folder
+        #[arg(long, default_value = ".", value_name = "DIR")]
+        folder: PathBuf,
+    },
+}
+
+/// `wasmbed enroll`.
+#[derive(Debug, Args)]
+pub struct Enroll {
+    /// Which API.
+    #[command(flatten)]
+    pub api: ApiArguments,
+    /// The Device to give a key [default: list the pending keys]
+    #[arg(value_name = "DEVICE")]
+    pub device: Option<String>,
+    /// The pending key, or the start of its fingerprint [default: the one that proved a pairing code of this Device]
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// A clone of the fleet's repository, in which the commit is composed
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Make a one-time pairing code for the Device instead, valid for this long (for example 1h)
+    #[arg(long, value_name = "DURATION", conflicts_with = "key")]
+    pub pair: Option<String>,
+}
+
+/// `wasmbed provision`.
+#[derive(Debug, Args)]
+pub struct Provision {
+    /// State folder, for the fleet's root public key and gateways.
+    #[command(flatten)]
+    pub api: ApiArguments,
+    /// The device's folder; made if it is not there
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// A gateway's address (host:port), several times for several [default: those of `wasmbed up`]
+    #[arg(long, value_name = "ADDRESS")]
+    pub gateway: Vec<String>,
+    /// Name of the declared Device that the pairing code is for
+    #[arg(long, value_name = "DEVICE", requires = "code")]
+    pub device: Option<String>,
+    /// The one-time pairing code
+    #[arg(long, value_name = "CODE", requires = "device")]
+    pub code: Option<String>,
+}
+
+/// `wasmbed keys`.
+#[derive(Debug, Args)]
+pub struct Keys {
+    /// State folder.
+    #[command(flatten)]
+    pub state: StateArguments,
+    /// What to do with them.
+    #[command(subcommand)]
+    pub what: KeysWhat,
+}
+
+/// What can be done with keys.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum KeysWhat {
+    /// Show the public keys and the key set
+    Show,
+    /// Make a new release, assignment or gateway CA key and sign the next key set with the root key
+    Rotate {
+        /// The key to replace
+        #[arg(value_enum)]
+        key: KeyName,
+    },
+}
+
+/// A key that can be replaced.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum KeyName {
+    /// Signs Releases.
+    Release,
+    /// Signs Assignments.
+    Assignment,
+    /// Signs gateways' credentials.
+    GatewayCa,
+}
+
+/// `wasmbed reconcile`.
+#[derive(Debug, Args)]
+pub struct Reconcile {
+    /// Which API.
+    #[command(flatten)]
+    pub api: ApiArguments,
+    /// Bring the cluster to the repository once, and end
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// `wasmbed device`.
+#[derive(Debug, Args)]
+pub struct Device {
+    /// The device's folder, made by `wasmbed provision`
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// End when standard input ends, as a child of a supervisor does
+    #[arg(long, hide = true)]
+    pub with_parent: bool,
+}
+
+/// `wasmbed signer`.
+#[derive(Debug, Args)]
+pub struct Signer {
+    /// The state folder.
+    #[arg(long)]
+    pub state: PathBuf,
+    /// Name of the fleet and of its namespace.
+    #[arg(long)]
+    pub fleet: String,
+}
+
+/// `wasmbed builder`.
+#[derive(Debug, Args)]
+pub struct Builder {
+    /// The socket to serve.
+    #[arg(long)]
+    pub socket: PathBuf,
+    /// Its folder, for compiled libraries and build folders.
+    #[arg(long)]
+    pub folder: PathBuf,
+}

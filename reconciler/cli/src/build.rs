@@ -1,0 +1,128 @@
+//! `wasmbed build`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+use wasmbed_api::declarations::{Object, parse};
+use wasmbed_api::{Application, BuildTarget, Profile};
+use wasmbed_builder::closure::FolderTree;
+use wasmbed_builder::module::{Limits, Module};
+use wasmbed_builder::{BuildOutcome, BuildRequest, Cache, Client, Closure, Target, Trust, worker};
+
+use crate::arguments::{Build, Output};
+use crate::state_folder::StateFolder;
+use crate::{declaration_files, print};
+
+/// Builds the applications that a folder declares, in the same sandbox and to the same bytes as a reconciler would.
+///
+/// # Errors
+/// When the folder or the cache cannot be used. An application that does not compile is told, and fails the exit code.
+pub async fn run(arguments: &Build, output: Output) -> Result<ExitCode> {
+    let applications = declared(&arguments.folder, arguments.application.as_deref())?;
+    let state = StateFolder::named_by(&arguments.state)?;
+    state.create()?;
+    // A worker of its own, in a folder of its own: one of `wasmbed up` may be busy with other work.
+    let sockets = tempfile::Builder::new().prefix("wasmbed-build-").tempdir()?;
+    let socket = sockets.path().join("builder.sock");
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let options = worker::Options::new(&socket, state.builder());
+    let ended = async {
+        let _ = ended.await;
+    };
+    let serving = tokio::spawn(worker::run(options, ended));
+    while !socket.exists() && !serving.is_finished() {
+        tokio::task::yield_now().await;
+    }
+    let client = Client::new(&socket, Cache::open(state.modules())?);
+    let mut good = true;
+    for application in &applications {
+        good &= build(&client, arguments, application, output).await?;
+    }
+    drop(end);
+    serving.await?.context("the builder cannot serve")?;
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn build(client: &Client, arguments: &Build, application: &Application, output: Output) -> Result<bool> {
+    let name = application.metadata.name.clone().unwrap_or_default();
+    let made = match (&application.spec.source, &application.spec.wasm_bytes) {
+        (Some(source), _) => {
+            let tree = FolderTree::new(&arguments.folder);
+            match Closure::of(&tree, &source.path) {
+                Err(error) => Err(error.to_string()),
+                Ok(closure) => {
+                    let request = BuildRequest {
+                        fleet: "local".to_owned(),
+                        application: name.clone(),
+                        trust: Trust::Branch,
+                        closure,
+                        target: match source.target.unwrap_or_default() {
+                            BuildTarget::Unknown => Target::Wasm32UnknownUnknown,
+                            BuildTarget::Wasip1 => Target::Wasm32Wasip1,
+                        },
+                        profile: match source.profile.unwrap_or_default() {
+                            Profile::Release => wasmbed_builder::Profile::Release,
+                            Profile::Dev => wasmbed_builder::Profile::Dev,
+                        },
+                        limits: Limits::default(),
+                    };
+                    match client.build(&request, |news| print::progress(&format!("{name}: {news}"))).await? {
+                        BuildOutcome::Built(built) => Ok(built.module),
+                        BuildOutcome::Failed(failure) => Err(failure.to_string()),
+                    }
+                }
+            }
+        }
+        (None, Some(bytes)) => Module::check(bytes.0.clone(), &Limits::default()).map_err(|error| error.to_string()),
+        (None, None) => Err("it has neither spec.source nor spec.wasmBytes".to_owned()),
+    };
+    let module = match made {
+        Ok(module) => module,
+        Err(error) => {
+            match output {
+                Output::Json => print::json(&json!({ "application": name, "error": error }))?,
+                Output::Text => print::line(format_args!("{name}: does not build\n{}", error.trim_end()))?,
+            }
+            return Ok(false);
+        }
+    };
+    let file = match &arguments.to {
+        Some(folder) => {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            let file = folder.join(format!("{name}.wasm"));
+            std::fs::write(&file, module.bytes()).with_context(|| format!("cannot write {}", file.display()))?;
+            Some(file)
+        }
+        None => None,
+    };
+    let (digest, size) = (module.digest().to_string(), module.bytes().len());
+    match output {
+        Output::Json => print::json(&json!({ "application": name, "digest": digest, "bytes": size, "file": file }))?,
+        Output::Text => print::line(format_args!("{name}: {size} bytes, sha256 {digest}"))?,
+    }
+    Ok(true)
+}
+
+fn declared(folder: &Path, wanted: Option<&str>) -> Result<Vec<Application>> {
+    let mut applications = Vec::new();
+    for (file, bytes) in declaration_files::read(folder)? {
+        let parsed = parse(&bytes);
+        if let Some(finding) = parsed.findings.iter().find(|finding| finding.is_error()) {
+            bail!("{file}:{}: {}; `wasmbed validate` says all", finding.position.line, finding.message);
+        }
+        for declaration in parsed.declarations {
+            if let Object::Application(application) = declaration.object {
+                applications.push(application);
+            }
+        }
+    }
+    if let Some(wanted) = wanted {
+        applications.retain(|application| application.metadata.name.as_deref() == Some(wanted));
+        if applications.is_empty() {
+            bail!("no file below {} declares an Application {wanted}", folder.display());
+        }
+    }
+    Ok(applications)
+}

@@ -1,0 +1,192 @@
+//! `wasmbed doctor`.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::arguments::Output;
+use crate::print;
+
+/// Something this machine has or lacks.
+struct Check {
+    name: &'static str,
+    /// The command that shows it is there and works; its first line of output is shown.
+    command: &'static [&'static str],
+    /// What its output must hold, beyond success.
+    holds: Option<&'static str>,
+    /// What is lost without it; nothing works without it if `needed`.
+    without: &'static str,
+    install: &'static str,
+    needed: bool,
+}
+
+const TOOLCHAIN: &str = "1.95.0";
+
+const CHECKS: [Check; 9] = [
+    Check {
+        name: "git",
+        command: &["git", "--version"],
+        holds: None,
+        without: "no example fleet, no `wasmbed enroll`, no repository over ssh",
+        install: "apt-get install git",
+        needed: true,
+    },
+    Check {
+        name: "Rust toolchain",
+        command: &["rustup", "run", TOOLCHAIN, "rustc", "--version"],
+        holds: None,
+        without: "no application is built from source; modules that are there run on",
+        install: "rustup toolchain install 1.95.0",
+        needed: true,
+    },
+    Check {
+        name: "Rust library sources",
+        command: &["rustup", "component", "list", "--installed", "--toolchain", TOOLCHAIN],
+        holds: Some("rust-src"),
+        without: "no application is built from source",
+        install: "rustup component add rust-src --toolchain 1.95.0",
+        needed: true,
+    },
+    Check {
+        name: "target wasm32-wasip1",
+        command: &["rustup", "target", "list", "--installed", "--toolchain", TOOLCHAIN],
+        holds: Some("wasm32-wasip1"),
+        without: "no application with `target: wasm32-wasip1` is built",
+        install: "rustup target add wasm32-wasip1 --toolchain 1.95.0",
+        needed: false,
+    },
+    Check {
+        name: "bubblewrap",
+        command: &[
+            "bwrap", "--unshare-all", "--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib", "--symlink",
+            "usr/lib64", "/lib64", "/usr/bin/env", "echo", "a sandbox starts",
+        ],
+        holds: None,
+        without: "no application is built from source: builds run only in a sandbox",
+        install: "apt-get install bubblewrap (and let this user make user namespaces)",
+        needed: true,
+    },
+    Check {
+        name: "wasm-opt",
+        command: &["wasm-opt", "--version"],
+        holds: None,
+        without: "no application is built from source: modules are optimised for size by it",
+        install: "apt-get install binaryen",
+        needed: true,
+    },
+    Check {
+        name: "kubectl",
+        command: &["kubectl", "version", "--client"],
+        holds: None,
+        without: "no `kubectl get`; `wasmbed status` shows the same",
+        install: "see https://kubernetes.io/docs/tasks/tools/",
+        needed: false,
+    },
+    Check {
+        name: "QEMU",
+        command: &["qemu-system-arm", "--version"],
+        holds: None,
+        without: "no devices emulated by QEMU; devices of backend host run",
+        install: "apt-get install qemu-system-arm",
+        needed: false,
+    },
+    Check {
+        name: "Renode",
+        command: &["renode", "--version"],
+        holds: None,
+        without: "no devices emulated by Renode; devices of backend host run",
+        install: "see https://renode.io",
+        needed: false,
+    },
+];
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Finding {
+    name: &'static str,
+    present: bool,
+    needed: bool,
+    found: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    without: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    install: Option<&'static str>,
+}
+
+/// Says what is there, what is missing, and what each missing thing costs. Fails if something needed is missing.
+///
+/// # Errors
+/// When standard output is closed.
+pub fn run(output: Output) -> Result<ExitCode> {
+    let findings: Vec<Finding> = CHECKS.iter().map(look).collect();
+    match output {
+        Output::Json => print::json(&findings)?,
+        Output::Text => {
+            for finding in &findings {
+                let mark = if finding.present { "ok     " } else { "missing" };
+                print::line(format_args!("{mark} {:22} {}", finding.name, finding.found))?;
+                if let (Some(without), Some(install)) = (finding.without, finding.install) {
+                    print::line(format_args!("        without it: {without}"))?;
+                    print::line(format_args!("        to install: {install}"))?;
+                }
+            }
+        }
+    }
+    let lacking = findings.iter().any(|finding| finding.needed && !finding.present);
+    Ok(if lacking { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn look(check: &Check) -> Finding {
+    let found = match Command::new(check.command[0]).args(&check.command[1..]).output() {
+        Ok(output) if output.status.success() => {
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            let line = match check.holds {
+                Some(wanted) => text.lines().find(|line| line.starts_with(wanted)),
+                None => Some(text.lines().next().unwrap_or_default()),
+            };
+            line.map(|line| line.trim().to_owned()).ok_or_else(|| "not installed".to_owned())
+        }
+        Ok(output) => {
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            Err(format!("does not work: {}", error.lines().next().unwrap_or("it says nothing").trim()))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err("not found".to_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    let present = found.is_ok();
+    Finding {
+        name: check.name,
+        present,
+        needed: check.needed,
+        found: found.unwrap_or_else(|reason| reason),
+        without: (!present).then_some(check.without),
+        install: (!present).then_some(check.install),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_says_what_it_costs_and_how_to_install_it() {
+        let check = Check {
+            name: "nothing",
+            command: &["a-program-that-nobody-has"],
+            holds: None,
+            without: "nothing is lost",
+            install: "no need to",
+            needed: false,
+        };
+        let finding = look(&check);
+        assert!(!finding.present);
+        assert_eq!((finding.found.as_str(), finding.without), ("not found", Some("nothing is lost")));
+    }
+
+    #[test]
+    fn the_toolchain_is_the_pinned_one() {
+        let pinned = include_str!("../../../rust-toolchain.toml");
+        assert!(pinned.contains(&format!("channel = \"{TOOLCHAIN}\"")));
+    }
+}

@@ -1,0 +1,150 @@
+//! `wasmbed enroll`.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+use kube::api::Api;
+use serde_json::json;
+use wasmbed_api::declarations::{Object, parse, set_public_key};
+use wasmbed_api::{Gateway, Name, PendingKey, PublicKey};
+use wasmbed_protocol::pairing::Code;
+
+use crate::arguments::{Enroll, Output};
+use crate::print::{self, Table};
+use crate::{api, declaration_files, key_files};
+
+/// Lists pending keys, makes a pairing code, or composes the commit that gives a Device its key.
+///
+/// # Errors
+/// When the key or the declaration is not there, or the commit cannot be made.
+pub async fn run(arguments: &Enroll, output: Output) -> Result<()> {
+    let Some(device) = &arguments.device else { return list(&pending(arguments).await?, output) };
+    let device: Name = device.parse().context("DEVICE")?;
+    match &arguments.pair {
+        Some(duration) => pair(&device, duration, output),
+        None => {
+            // A key that is written out needs no API.
+            let key = match arguments.key.as_deref().and_then(|key| key.parse().ok()) {
+                Some(key) => key,
+                None => choose(&pending(arguments).await?, &device, arguments.key.as_deref())?,
+            };
+            compose(&arguments.folder, &device, &key, output)
+        }
+    }
+}
+
+async fn pending(arguments: &Enroll) -> Result<Vec<(String, PendingKey)>> {
+    let api::Reached { client, namespace } = api::reach(&arguments.api).await?;
+    let gateways = Api::<Gateway>::namespaced(client, &namespace).list(&Default::default()).await.map_err(|error| {
+        let hint = api::hint(&error);
+        anyhow::Error::from(error).context(hint)
+    })?;
+    let of = |gateway: Gateway| {
+        let name = gateway.name_any();
+        let pending = gateway.status.map(|status| status.pending).unwrap_or_default();
+        pending.into_iter().map(move |key| (name.clone(), key))
+    };
+    Ok(gateways.items.into_iter().flat_map(of).collect())
+}
+
+fn list(pending: &[(String, PendingKey)], output: Output) -> Result<()> {
+    if output == Output::Json {
+        let list: Vec<_> = pending.iter().map(|(gateway, key)| json!({ "gateway": gateway, "pending": key })).collect();
+        return print::json(&list);
+    }
+    if pending.is_empty() {
+        return print::line("no key waits to be enrolled");
+    }
+    let mut table = Table::new(&["PUBLIC KEY", "GATEWAY", "FROM", "BOARD", "DEVICE", "CODE"]);
+    for (gateway, key) in pending {
+        let name = |name: &Option<Name>| name.as_ref().map(ToString::to_string).unwrap_or_default();
+        table.row(vec![
+            key.public_key.to_string(),
+            gateway.clone(),
+            key.source.clone(),
+            key.board.clone().unwrap_or_default(),
+            name(&key.device),
+            key.paired_with.as_ref().map_or_else(String::new, |device| format!("proved for {device}")),
+        ]);
+    }
+    print::line(table)?;
+    print::line("\nto enroll one: wasmbed enroll DEVICE --key 'ssh-ed25519 ...' --folder CLONE")
+}
+
+/// The key to give to `device`: the one named, or the only one that proved a code of it.
+fn choose(pending: &[(String, PendingKey)], device: &Name, wanted: Option<&str>) -> Result<PublicKey> {
+    let mut keys: Vec<PublicKey> = pending
+        .iter()
+        .filter(|(_, key)| match wanted {
+            Some(wanted) => {
+                let text = key.public_key.to_string();
+                text.starts_with(wanted) || text.starts_with(&format!("ssh-ed25519 {wanted}"))
+            }
+            None => key.paired_with.as_ref() == Some(device),
+        })
+        .map(|(_, key)| key.public_key)
+        .collect();
+    keys.sort();
+    keys.dedup();
+    match (keys.as_slice(), wanted) {
+        ([key], _) => Ok(*key),
+        ([], Some(wanted)) => bail!("no pending key is or begins with {wanted:?}; `wasmbed enroll` lists them"),
+        ([], None) => bail!("no pending key proved a code of {device}; name one with --key (`wasmbed enroll` lists them)"),
+        (_, Some(wanted)) => bail!("{} pending keys begin with {wanted:?}: write more of it", keys.len()),
+        (_, None) => bail!("{} keys proved a code of {device}: name the right one with --key", keys.len()),
+    }
+}
+
+/// Writes the key into the declaration and commits it.
+fn compose(folder: &Path, device: &Name, key: &PublicKey, output: Output) -> Result<()> {
+    let declares = |bytes: &[u8]| {
+        let is_it = |object: &Object| object.kind() == "Device" && object.name() == device.as_str();
+        parse(bytes).declarations.iter().any(|declaration| is_it(&declaration.object))
+    };
+    let files = declaration_files::read(folder)?;
+    let Some((file, bytes)) = files.iter().find(|(_, bytes)| declares(bytes)) else {
+        bail!("no file below {} declares a Device {device}: name the fleet's folder with --folder", folder.display());
+    };
+    let changed = set_public_key(bytes, device, key).with_context(|| file.clone())?;
+    let path = folder.join(file);
+    std::fs::write(&path, changed).with_context(|| format!("cannot write {}", path.display()))?;
+    let message = format!("Enroll {device}");
+    let commit = Command::new("git")
+        .current_dir(folder)
+        .args(["commit", "--quiet", "-m", &message, "--", file])
+        .output()
+        .context("the declaration is written; to commit it, install git")?;
+    if !commit.status.success() {
+        bail!("{file} is written, but git does not commit it: {}", String::from_utf8_lossy(&commit.stderr).trim());
+    }
+    match output {
+        Output::Json => print::json(&json!({ "device": device, "publicKey": key, "file": file, "commit": message })),
+        Output::Text => {
+            print::line(format_args!("{file}: {device} has its key; committed as {message:?}"))?;
+            print::line(format_args!("to let it in: git -C {} push", folder.display()))
+        }
+    }
+}
+
+/// Makes a one-time code and says what to declare for it.
+fn pair(device: &Name, duration: &str, output: Output) -> Result<()> {
+    let valid: SignedDuration = duration.parse().with_context(|| format!("--pair {duration}: a duration such as 1h or 30m"))?;
+    let until = (Timestamp::now() + valid).round(jiff::Unit::Second)?;
+    let random: [u8; 16] = key_files::seed()?[..16].try_into().expect("half of 32 bytes");
+    let code = Code::new(random);
+    let key = PublicKey::from_bytes(*code.key().public().as_bytes());
+    match output {
+        Output::Json => print::json(&json!({
+            "device": device, "code": code.to_text().as_str(), "pairing": { "publicKey": key, "until": until.to_string() },
+        })),
+        Output::Text => {
+            print::line(format_args!("one-time code for {device}, for the device alone: {}", code.to_text().as_str()))?;
+            print::line("declare and push, before the device is switched on:")?;
+            print::line(format_args!("  spec:\n    pairing:\n      publicKey: {key}\n      until: {until}"))?;
+            print::line(format_args!("provision it: wasmbed provision DIR --device {device} --code CODE"))
+        }
+    }
+}

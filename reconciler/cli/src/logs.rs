@@ -1,0 +1,72 @@
+//! `wasmbed logs` and what it shares with `wasmbed results`: reading live events.
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use wasmbed_streams::live::{LiveEvent, LiveFilter, LiveKind};
+
+use crate::arguments::{Logs, Output, StateArguments};
+use crate::print;
+use crate::state_folder::StateFolder;
+
+/// Prints what devices and applications log.
+///
+/// # Errors
+/// When `wasmbed up` does not run there.
+pub async fn run(arguments: &Logs, output: Output) -> Result<()> {
+    // A name is a device's or an application's; both are asked for and told apart here.
+    let filter = LiveFilter { kind: Some("log".to_owned()), follow: arguments.follow, ..LiveFilter::default() };
+    let wanted = arguments.name.as_deref();
+    let wants =
+        |event: &LiveEvent| wanted.is_none_or(|name| event.device == name || event.application.as_deref() == Some(name));
+    each(&arguments.state, &filter, |event| if wants(&event) { show(&event, output) } else { Ok(()) }).await
+}
+
+/// Calls `show` with each event that `filter` wants.
+///
+/// # Errors
+/// When `wasmbed up` does not run there, ends, or `show` fails.
+pub async fn each(
+    state: &StateArguments,
+    filter: &LiveFilter,
+    mut show: impl FnMut(LiveEvent) -> Result<()>,
+) -> Result<()> {
+    let socket = StateFolder::named_by(state)?.live_socket();
+    let mut events = wasmbed_streams::read::<LiveEvent>(&socket, &filter.path())
+        .await
+        .context("no live events: is `wasmbed up` running? (name its folder with --state)")?;
+    while let Some(event) = events.next().await {
+        show(event.context("`wasmbed up` ended")?)?;
+    }
+    Ok(())
+}
+
+/// The moment of an event, in this machine's time zone.
+#[must_use]
+pub fn clock(event: &LiveEvent) -> String {
+    let at = Timestamp::from_millisecond(i64::try_from(event.time_ms).unwrap_or(i64::MAX)).unwrap_or(Timestamp::MAX);
+    at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S%.3f").to_string()
+}
+
+fn show(event: &LiveEvent, output: Output) -> Result<()> {
+    if output == Output::Json {
+        return print::json(event);
+    }
+    let LiveKind::Log { level, text } = &event.kind else { return Ok(()) };
+    let whose = event.application.as_deref().map_or_else(|| event.device.clone(), |app| format!("{}/{app}", event.device));
+    let level = if level == "output" { String::new() } else { format!("{level}: ") };
+    print::line(format_args!("{} {whose} {level}{}", clock(event), printable(text)))
+}
+
+/// A device's text without what would steer the reader's terminal.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_device_cannot_steer_the_readers_terminal() {
+        assert_eq!(super::printable("a\x1b[2Jb\tc"), "a\u{fffd}[2Jb\tc");
+    }
+}

@@ -1,0 +1,55 @@
+//! `wasmbed reconcile`.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+use wasmbed_reconciler::Options;
+
+use crate::arguments::{Output, Reconcile};
+use crate::state_folder::StateFolder;
+use crate::up::signals;
+use crate::{api, key_files, print};
+
+/// Runs the reconciler against an API: for good, or once. Of the state folder it uses the release key, the caches and
+/// the builder's socket.
+///
+/// # Errors
+/// When one of them is missing, or the API cannot be used.
+pub async fn run(arguments: &Reconcile, output: Output) -> Result<ExitCode> {
+    let state = StateFolder::named_by(&arguments.api.state)?;
+    let api::Reached { client, namespace } = api::reach(&arguments.api).await?;
+    let options = Options {
+        client,
+        namespace,
+        state: state.path().to_owned(),
+        release_key: key_files::load(&state.key("release")).context("Releases are signed with it")?,
+        builder: state.builder_socket(),
+        hooks: None,
+    };
+    if !arguments.once {
+        wasmbed_reconciler::run(options, signals()?).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let summary = wasmbed_reconciler::reconcile_once(options).await?;
+    let applied = summary.held.is_empty() && summary.failures.is_empty() && summary.source_error.is_none();
+    match output {
+        Output::Json => print::json(&json!({
+            "observedRevision": summary.observed, "appliedRevision": summary.applied, "held": summary.held,
+            "failures": summary.failures, "sourceError": summary.source_error, "compiled": summary.compiled,
+        }))?,
+        Output::Text => {
+            let revision = |revision: &Option<String>| revision.clone().unwrap_or_else(|| "none".to_owned());
+            print::line(format_args!("seen     {}", revision(&summary.observed)))?;
+            print::line(format_args!("applied  {}", revision(&summary.applied)))?;
+            for held in &summary.held {
+                let what = held.application.as_ref().map_or_else(|| "revision".to_owned(), ToString::to_string);
+                print::line(format_args!("held     {what}: {}", held.message.trim_end()))?;
+            }
+            for failure in summary.failures.iter().chain(&summary.source_error) {
+                print::line(format_args!("failed   {failure}"))?;
+            }
+        }
+    }
+    Ok(if applied { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,145 @@
+//! `wasmbed up`: everything on this machine, supervised by one process.
+
+mod api_server;
+mod banner;
+mod example;
+mod gateways;
+mod objects;
+mod shutdown;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use wasmbed_emulator::{Process, ProcessSpec};
+use wasmbed_streams::live::{self, LiveHub};
+
+use crate::api::Reached;
+use crate::arguments::{self, Output};
+use crate::state_folder::StateFolder;
+use crate::{key_files, print};
+use gateways::Gateways;
+pub use shutdown::{Shutdown, shutdown, signals};
+
+/// Runs until Ctrl-C or SIGTERM.
+pub async fn run(arguments: arguments::Up, output: Output) -> Result<()> {
+    let end = signals()?;
+    let state = StateFolder::named_by(&arguments.state)?;
+    state.create()?;
+    let _lock = state.lock()?;
+    let started = Instant::now();
+    let url = match &arguments.repo {
+        Some(url) => url.clone(),
+        None => {
+            let (folder, branch) = (state.clone(), arguments.branch.clone());
+            tokio::task::spawn_blocking(move || example::create(&folder, &branch)).await??;
+            state.example_repository().display().to_string()
+        }
+    };
+    let keys = Keys::load(&state, &arguments.fleet)?;
+    let api = api_server::start(&state, &arguments).await?;
+    objects::apply(&api.client, &arguments, &url, &keys.signed_set).await?;
+
+    let program = std::env::current_exe().context("cannot tell where this program lies")?;
+    let process = |name: &str, words: Vec<std::ffi::OsString>| {
+        let mut arguments = vec![name.into()];
+        arguments.extend(words);
+        Process::start(ProcessSpec {
+            name: name.to_owned(),
+            program: program.clone(),
+            arguments,
+            output: state.log(name),
+        })
+    };
+    let words = |words: [(&str, PathBuf); 2]| words.into_iter().flat_map(|(flag, value)| [flag.into(), value.into()]);
+    let signer = process(
+        "signer",
+        words([("--state", state.path().into()), ("--fleet", arguments.fleet.clone().into())]).collect(),
+    );
+    let builder_folder = arguments.builder_folder.clone().unwrap_or_else(|| state.builder());
+    let builder = process(
+        "builder",
+        words([("--socket", state.builder_socket()), ("--folder", builder_folder)]).collect(),
+    );
+
+    let hub = LiveHub::default();
+    let _live = wasmbed_streams::serve(&state.live_socket(), live::router(hub.clone())).await?;
+    let (serving, told) = shutdown();
+    let gateways = tokio::spawn(
+        Gateways {
+            client: api.client.clone(),
+            namespace: arguments.fleet.clone(),
+            fleet: arguments.fleet.clone(),
+            ca: keys.gateway_ca,
+            signer_socket: state.signer_socket(),
+            live: hub,
+        }
+        .run(told.clone()),
+    );
+    let reconciler = tokio::spawn(wasmbed_reconciler::run(
+        wasmbed_reconciler::Options {
+            client: api.client.clone(),
+            namespace: arguments.fleet.clone(),
+            state: state.path().to_owned(),
+            release_key: keys.release,
+            builder: state.builder_socket(),
+            hooks: None,
+        },
+        told.told(),
+    ));
+    let (emulating, told) = shutdown();
+    let emulator = tokio::spawn(wasmbed_emulator::run(
+        wasmbed_emulator::Options {
+            client: api.client.clone(),
+            namespace: arguments.fleet.clone(),
+            fleet: arguments.fleet.clone(),
+            root: keys.root,
+            devices: state.path().join("devices"),
+            logs: state.path().join("logs"),
+            program: program.clone(),
+        },
+        told.told(),
+    ));
+
+    banner::say_where(&arguments, &state, &api.address(), &url, output)?;
+    let reached = Reached { client: api.client.clone(), namespace: arguments.fleet.clone() };
+    let mut end = std::pin::pin!(end);
+    tokio::select! {
+        () = &mut end => {}
+        said = banner::say_ready(&arguments, &state, &reached, output, started) => {
+            said?;
+            end.await;
+        }
+    }
+
+    // Devices first, so that they end in order; what they stand on after them.
+    print::progress("ending");
+    emulating.pull();
+    emulator.await.context("the emulator failed")?;
+    serving.pull();
+    gateways.await.context("the gateways failed")?;
+    reconciler.await.context("the reconciler failed")?.context("the reconciler ended")?;
+    builder.stop().await;
+    signer.stop().await;
+    Ok(())
+}
+
+/// The fleet's keys, as this process needs them.
+struct Keys {
+    root: wasmbed_protocol::PublicKey,
+    release: wasmbed_protocol::SigningKey,
+    gateway_ca: wasmbed_protocol::SigningKey,
+    signed_set: Vec<u8>,
+}
+
+impl Keys {
+    fn load(state: &StateFolder, fleet: &str) -> Result<Self> {
+        let (_, signed_set) = key_files::key_set(state, fleet)?;
+        Ok(Self {
+            root: key_files::load(&state.key("root"))?.public(),
+            release: key_files::load(&state.key("release"))?,
+            gateway_ca: key_files::load(&state.key("gateway-ca"))?,
+            signed_set,
+        })
+    }
+}
