@@ -1,0 +1,81 @@
+//! Where Releases and modules are read from: the Kubernetes API, through bounded caches.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client};
+use wasmbed_api::Release;
+use wasmbed_api::labels::MODULE_ENTRY;
+use wasmbed_protocol::message::Fetch;
+use wasmbed_protocol::{ModuleDigest, ReleaseDigest};
+
+use crate::cache::{Cache, LoadError};
+use crate::limits::Limits;
+
+/// Reads from the API at once.
+const LOADS: usize = 4;
+
+/// Signed Releases and modules, by digest.
+#[derive(Clone)]
+pub(crate) struct Store {
+    releases: Arc<Cache<ReleaseDigest>>,
+    modules: Arc<Cache<ModuleDigest>>,
+    client: Client,
+    namespace: String,
+}
+
+impl Store {
+    pub(crate) fn new(client: Client, namespace: &str, limits: &Limits) -> Self {
+        Self {
+            releases: Arc::new(Cache::new(limits.release_cache, LOADS)),
+            modules: Arc::new(Cache::new(limits.module_cache, LOADS)),
+            client,
+            namespace: namespace.to_owned(),
+        }
+    }
+
+    /// The COSE bytes of a Release.
+    pub(crate) async fn release(&self, digest: ReleaseDigest) -> Result<Bytes, LoadError> {
+        let api = Api::<Release>::namespaced(self.client.clone(), &self.namespace);
+        let load = move || async move {
+            let release = api.get(&digest.to_string()).await.map_err(|error| LoadError::from(error.to_string()))?;
+            let cose = release.spec.cose.0;
+            // A courier judges nothing, but what does not bear its name would only be refused by the device.
+            match wasmbed_protocol::Release::read_unverified(&cose) {
+                Ok((name, _)) if name == digest => Ok(Bytes::from(cose)),
+                Ok((name, _)) => Err(format!("Release {digest} holds the signed bytes of {name}").into()),
+                Err(error) => Err(format!("Release {digest} holds no signed Release: {error}").into()),
+            }
+        };
+        self.releases.find(digest, load).await
+    }
+
+    /// Bytes of a module if the module is in memory; `None` if it must be read.
+    pub(crate) fn chunk_at_hand(&self, fetch: &Fetch) -> Option<Vec<u8>> {
+        self.modules.at_hand(fetch.digest).map(|module| cut(&module, fetch))
+    }
+
+    /// Bytes of a module; empty past its end.
+    pub(crate) async fn chunk(&self, fetch: &Fetch) -> Result<Vec<u8>, LoadError> {
+        let digest = fetch.digest;
+        let api = Api::<ConfigMap>::namespaced(self.client.clone(), &self.namespace);
+        let load = move || async move {
+            let name = wasmbed_api::labels::module_config_map(&wasmbed_api::Digest::from_bytes(digest.0));
+            let map = api.get(&name).await.map_err(|error| LoadError::from(error.to_string()))?;
+            let module = map.binary_data.and_then(|mut data| data.remove(MODULE_ENTRY)).map(|bytes| bytes.0);
+            match module {
+                Some(module) if ModuleDigest::of(&module) == digest => Ok(Bytes::from(module)),
+                Some(_) => Err(format!("ConfigMap {name} holds other bytes than its name says").into()),
+                None => Err(format!("ConfigMap {name} has no {MODULE_ENTRY}").into()),
+            }
+        };
+        self.modules.find(digest, load).await.map(|module| cut(&module, fetch))
+    }
+}
+
+fn cut(module: &[u8], fetch: &Fetch) -> Vec<u8> {
+    let start = (fetch.offset as usize).min(module.len());
+    let end = start.saturating_add(fetch.length as usize).min(module.len());
+    module[start..end].to_vec()
+}

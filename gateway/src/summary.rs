@@ -1,0 +1,79 @@
+//! The Gateway's own status.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use wasmbed_api::{Gateway, GatewayPhase, GatewayStatus, condition_types, set_condition};
+
+use crate::context::{Context, FIELD_MANAGER, now};
+
+/// Least time between two writes: thousands of devices that connect at once are one change.
+const ROUND: Duration = Duration::from_millis(500);
+
+/// How often keys that nobody hears any more are looked for, and a failed write is tried again.
+const REVIEW: Duration = Duration::from_secs(30);
+
+/// Writes the status as it changes, for ever.
+pub(crate) async fn run(context: &Context) {
+    loop {
+        tokio::select! {
+            () = context.summary_changed.notified() => {}
+            () = tokio::time::sleep(REVIEW) => drop(context.pending().expire(now().at)),
+        }
+        if *context.ready.borrow() {
+            write(context, true).await;
+        }
+        tokio::time::sleep(ROUND).await;
+    }
+}
+
+/// Writes the status once, if the API says otherwise. `serving`: whether this process goes on.
+pub(crate) async fn write(context: &Context, serving: bool) {
+    let Some(declared) = context.declared.borrow().clone() else {
+        return;
+    };
+    let seen = declared.status.clone().unwrap_or_default();
+    let wanted = status(context, &declared, &seen, serving);
+    if wanted == seen {
+        return;
+    }
+    let api = Api::<Gateway>::namespaced(context.client.clone(), &context.namespace);
+    let patch = json!({
+        "apiVersion": <Gateway as kube::Resource>::api_version(&()),
+        "kind": <Gateway as kube::Resource>::kind(&()),
+        "metadata": { "name": context.name },
+        "status": wanted,
+    });
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    if let Err(error) = api.patch_status(&context.name, &params, &Patch::Apply(patch)).await {
+        tracing::warn!(gateway = context.name, %error, "cannot write the Gateway's status; trying again");
+    }
+}
+
+fn status(context: &Context, declared: &Gateway, seen: &GatewayStatus, serving: bool) -> GatewayStatus {
+    let count = |count: usize| Some(u32::try_from(count).unwrap_or(u32::MAX));
+    let (phase, reason, message) = match &*context.identity.borrow() {
+        _ if !serving => (GatewayPhase::Pending, "NotServed", "no process serves this gateway".to_owned()),
+        _ if declared.spec.is_suspended() => (GatewayPhase::Stopped, "Suspended", "spec.suspend is true".to_owned()),
+        Err(error) => (GatewayPhase::Failed, "NoIdentity", error.to_string()),
+        Ok(_) => (GatewayPhase::Running, "Serving", format!("devices connect to {}", context.address)),
+    };
+    let mut conditions = seen.conditions.clone();
+    conditions.retain(|condition| condition.type_ == condition_types::READY);
+    let ready = phase == GatewayPhase::Running;
+    let generation = declared.metadata.generation;
+    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
+    set_condition(&mut conditions, condition_types::READY, ready.into(), reason, message, generation, now);
+    GatewayStatus {
+        phase: Some(phase),
+        address: Some(context.address.clone()),
+        connected_devices: count(context.sessions.opened()),
+        enrolled_devices: count(context.directory().enrolled()),
+        pending: context.pending().to_status(),
+        observed_generation: generation,
+        conditions,
+    }
+}
