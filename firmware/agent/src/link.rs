@@ -1,5 +1,6 @@
 //! One way to a gateway: which address, when again, TLS, and frames. Knows nothing of what is said.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -47,7 +48,7 @@ pub(crate) struct Link {
 enum State {
     Waiting { until: u64 },
     Connecting { until: u64 },
-    Open(Open),
+    Open(Box<Open>),
 }
 
 #[derive(Debug)]
@@ -107,7 +108,7 @@ impl Link {
         }
         match TlsConnection::open(&self.identity) {
             Ok(tls) => {
-                self.state = State::Open(Open { tls, frames: FrameDecoder::new(), sending: false });
+                self.state = State::Open(Box::new(Open { tls, frames: FrameDecoder::new(), sending: false }));
                 true
             }
             Err(error) => {
@@ -118,13 +119,7 @@ impl Link {
         }
     }
 
-    pub(crate) fn received(
-        &mut self,
-        connection: Connection,
-        bytes: &[u8],
-        now: u64,
-        actions: &mut VecDeque<Action>,
-    ) {
+    pub(crate) fn received(&mut self, connection: Connection, bytes: &[u8], now: u64, actions: &mut VecDeque<Action>) {
         let State::Open(open) = &mut self.state else { return };
         if connection != self.connection {
             return;

@@ -112,4 +112,3 @@ pub(crate) fn bounded(mut text: String, most: usize) -> String {
     text.truncate(text.floor_char_boundary(most));
     text
 }
-

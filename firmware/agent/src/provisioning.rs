@@ -50,7 +50,9 @@ pub enum ProvisioningError {
     #[error("provisioning is not readable ({0}): write it again with `wasmbed provision`")]
     Malformed(String),
     /// Written by another version.
-    #[error("provisioning has version {0}, this program reads version {VERSION}: write it again with `wasmbed provision`")]
+    #[error(
+        "provisioning has version {0}, this program reads version {VERSION}: write it again with `wasmbed provision`"
+    )]
     Version(u8),
     /// The one-time code is not one.
     #[error("provisioning: {0}")]
@@ -131,7 +133,8 @@ impl Provisioning {
         }
         for address in &self.gateways {
             let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-            if address.len() > MAX_ADDRESS || !port.is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+            let port = port.and_then(|(_, port)| port.parse::<u16>().ok());
+            if address.len() > MAX_ADDRESS || port.is_none() {
                 return Err(unusable("gateway address", "host:port of at most 200 bytes is needed"));
             }
         }

@@ -229,8 +229,7 @@ impl Session {
     }
 
     fn assignment(&mut self, cose: Vec<u8>, trust: &Trust) -> Heard {
-        let expected =
-            Expected { device: &trust.key, nonce: &self.nonce, gateway: &self.gateway, last: self.last };
+        let expected = Expected { device: &trust.key, nonce: &self.nonce, gateway: &self.gateway, last: self.last };
         match Assignment::verify(&cose, self.keys(), &expected) {
             Ok(assignment) => {
                 self.last = Some(assignment.n);

@@ -26,7 +26,8 @@ impl Agent {
         let releases: Vec<Digest> =
             releases.into_iter().filter(|digest| !needed.releases.contains(digest) && !leaving(digest)).collect();
         // A module that is half there may be that of a Release which is still to come.
-        let modules: Vec<Digest> = if all_known { self.store.modules().map(|(digest, _)| digest).collect() } else { Vec::new() };
+        let modules: Vec<Digest> =
+            if all_known { self.store.modules().map(|(digest, _)| digest).collect() } else { Vec::new() };
         let modules: Vec<Digest> =
             modules.into_iter().filter(|digest| !needed.modules.contains(digest) && !leaving(digest)).collect();
         for digest in releases {

@@ -11,8 +11,8 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use wasmbed_protocol::message::{Level, Log};
 use wasmbed_protocol::limits::MAX_LOG;
+use wasmbed_protocol::message::{Level, Log};
 use wasmbed_protocol::signed::Entry;
 use wasmbed_protocol::{PublicKey, SigningKey};
 

@@ -101,8 +101,7 @@ impl Agent {
             let reason = "its module is not in the store any more".to_string();
             return self.supervisor.run_event(instance, RunEvent::Refused { reason }, self.now);
         };
-        let module =
-            ModuleLocation { offset: location.address, size: location.size, digest: slot.module };
+        let module = ModuleLocation { offset: location.address, size: location.size, digest: slot.module };
         self.actions.push_back(Action::Start(StartApplication {
             instance,
             application,

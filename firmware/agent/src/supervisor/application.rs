@@ -1,15 +1,16 @@
 //! One application: its record, its run, and the next step from what is to what should be.
 
+use alloc::format;
 use alloc::string::{String, ToString};
 use core::mem;
 
-use alloc::format;
 use wasmbed_protocol::signed::{Entry, RunState};
 
-use super::policy::{HEALTHY_MS, MAX_UNPROVEN_BOOTS, SAVE_AGAIN_MS, STABLE_MS, restart_delay};
+use super::policy::{HEALTHY_MS, STABLE_MS};
+use super::saving::Saving;
 use super::{Effect, World};
 use crate::event::Instance;
-use crate::store::{ApplicationRecord, Digest, Failed, Slot};
+use crate::store::{ApplicationRecord, Digest, Slot};
 
 /// What an Assignment says of an application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,11 +32,7 @@ pub(super) struct Present {
 
 impl From<&Entry> for Present {
     fn from(entry: &Entry) -> Self {
-        Self {
-            release: entry.release.0,
-            suspended: entry.state == RunState::Suspended,
-            restart: entry.restart,
-        }
+        Self { release: entry.release.0, suspended: entry.state == RunState::Suspended, restart: entry.restart }
     }
 }
 
@@ -59,7 +56,7 @@ pub(super) enum Run {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) slot: Slot,
-    counter: u64,
+    pub(super) counter: u64,
 }
 
 /// How a run ended.
@@ -75,14 +72,14 @@ pub(super) struct Application {
     pub(super) desired: Desired,
     /// As it should be on flash.
     pub(super) record: ApplicationRecord,
-    saving: Saving,
+    pub(super) saving: Saving,
     pub(super) run: Run,
     /// Restarts since the last long run: what the policy counts.
-    attempts: u32,
+    pub(super) attempts: u32,
     /// Restarts since the release was taken: what people see.
     pub(super) restarts: u32,
     /// Whether this boot is already counted among those of an unproven release.
-    counted: bool,
+    pub(super) counted: bool,
     /// Why the last run ended badly.
     pub(super) error: Option<String>,
     /// What keeps the assigned release from being installed.
@@ -92,31 +89,13 @@ pub(super) struct Application {
     pub(super) reported: Option<wasmbed_protocol::message::Report>,
 }
 
-/// What of the record is on flash.
-#[derive(Debug)]
-struct Saving {
-    durable: ApplicationRecord,
-    /// Whether there is a record on flash at all.
-    exists: bool,
-    in_flight: Option<InFlight>,
-    /// A save failed; until then the device goes on with what it knows.
-    again: Option<u64>,
-}
-
-#[derive(Debug)]
-enum InFlight {
-    Save(ApplicationRecord),
-    Remove,
-}
-
 impl Application {
     pub(super) fn new(name: &str) -> Self {
-        let saving = Saving { durable: ApplicationRecord::default(), exists: false, in_flight: None, again: None };
         Self {
             name: name.to_string(),
             desired: Desired::Unknown,
             record: ApplicationRecord::default(),
-            saving,
+            saving: Saving::default(),
             run: Run::Idle,
             attempts: 0,
             restarts: 0,
@@ -131,8 +110,7 @@ impl Application {
 
     pub(super) fn restored(name: &str, record: ApplicationRecord) -> Self {
         let mut application = Self::new(name);
-        application.saving.durable = record.clone();
-        application.saving.exists = true;
+        application.saving = Saving::of(&record);
         application.record = record;
         application
     }
@@ -167,7 +145,7 @@ impl Application {
     pub(super) fn reconcile(&mut self, world: &mut World, now: u64) {
         self.notice_time(now);
         self.decide(world);
-        self.persist(world, now);
+        self.persist(world);
         if self.is_settled() {
             self.act(world, now);
         }
@@ -186,7 +164,7 @@ impl Application {
             Run::Active { since: Some(since), .. } if self.attempts > 0 => Some(since + STABLE_MS),
             _ => None,
         };
-        match (run, self.saving.again) {
+        match (run, self.saving.next_deadline()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
@@ -221,36 +199,10 @@ impl Application {
         }
     }
 
-    pub(super) fn saved(&mut self, durable: bool, now: u64) {
-        match self.saving.in_flight.take() {
-            Some(InFlight::Save(record)) if durable => {
-                self.saving.durable = record;
-                self.saving.exists = true;
-                self.saving.again = None;
-            }
-            Some(_) => self.saving.again = Some(now + SAVE_AGAIN_MS),
-            None => {}
-        }
-    }
-
-    pub(super) fn removed(&mut self, durable: bool, now: u64) {
-        match self.saving.in_flight.take() {
-            Some(InFlight::Remove) if durable => {
-                self.saving.durable = ApplicationRecord::default();
-                self.saving.exists = false;
-                self.saving.again = None;
-                self.record = ApplicationRecord::default();
-            }
-            Some(_) => self.saving.again = Some(now + SAVE_AGAIN_MS),
-            None => {}
-        }
-    }
-
     /// Whether it was to be erased and nothing of it is left.
     pub(super) fn is_gone(&self) -> bool {
         self.desired == Desired::Absent
-            && !self.saving.exists
-            && self.saving.in_flight.is_none()
+            && self.saving.is_nothing()
             && !matches!(self.run, Run::Active { .. } | Run::Stopping { .. })
     }
 
@@ -275,35 +227,12 @@ impl Application {
             Run::Stopping { slot, .. } => Some(slot),
             _ => None,
         };
-        let in_flight = match &self.saving.in_flight {
-            Some(InFlight::Save(record)) => [record.current, record.previous],
-            _ => [None, None],
-        };
-        [self.record.current, self.record.previous, self.saving.durable.current, self.saving.durable.previous]
-            .into_iter()
-            .chain(in_flight)
-            .chain([running])
-            .flatten()
-    }
-
-    /// Whether this very release was tried, for this very counter, and given up.
-    pub(super) fn gave_up(&self, present: &Present) -> bool {
-        let failed = self.record.failed.as_ref();
-        failed.is_some_and(|failed| failed.release == present.release && failed.restart_counter == present.restart)
-    }
-
-    pub(super) fn let_previous_go(&mut self) -> bool {
-        let free = self.record.confirmed && self.record.previous.is_some();
-        if free {
-            self.record.previous = None;
-        }
-        free
+        let records = self.saving.records().chain([&self.record]);
+        records.flat_map(|record| [record.current, record.previous]).chain([running]).flatten()
     }
 
     fn notice_time(&mut self, now: u64) {
-        if self.saving.again.is_some_and(|again| now >= again) {
-            self.saving.again = None;
-        }
+        self.saving.notice_time(now);
         if let Run::Active { what, since: Some(since), .. } = self.run {
             if now >= since + HEALTHY_MS {
                 self.confirm(what);
@@ -312,127 +241,6 @@ impl Application {
                 self.attempts = 0;
             }
         }
-    }
-
-    /// Brings the record to what it should be.
-    fn decide(&mut self, world: &World) {
-        let Desired::Present(present) = self.desired else { return };
-        if self.record.failed.is_some() && !self.gave_up(&present) {
-            self.record.failed = None;
-        }
-        if self.record.failed.is_none() {
-            match self.record.current {
-                Some(current) if current.release == present.release => self.count_restart(&present),
-                _ => self.adopt(&present, world),
-            }
-        }
-        self.count_boot(&present, world);
-    }
-
-    fn count_restart(&mut self, present: &Present) {
-        if self.record.restart_counter != present.restart {
-            self.record.restart_counter = present.restart;
-            self.begin_anew();
-        }
-    }
-
-    /// Makes the assigned release the current one, once it is installed.
-    fn adopt(&mut self, present: &Present, world: &World) {
-        let Some(ready) = world.ready.get(&present.release) else { return };
-        let new = Slot { release: present.release, module: ready.module };
-        let old = self.record.confirmed.then_some(self.record.current).flatten();
-        let proven = self.record.previous.is_some_and(|previous| previous.release == new.release);
-        self.record.previous = match old {
-            Some(old) => Some(old),
-            None if proven => None,
-            None => self.record.previous,
-        };
-        self.record.current = Some(new);
-        self.record.confirmed = proven;
-        self.record.restart_counter = present.restart;
-        self.problem = None;
-        self.begin_anew();
-    }
-
-    fn begin_anew(&mut self) {
-        self.record.restarts = 0;
-        self.counted = false;
-        self.attempts = 0;
-        self.restarts = 0;
-        self.error = None;
-        if !matches!(self.run, Run::Active { .. } | Run::Stopping { .. }) {
-            self.run = Run::Idle;
-        }
-    }
-
-    /// A release that takes the whole device down never reports its failure; the number of boots tells.
-    fn count_boot(&mut self, present: &Present, world: &World) {
-        let Some(current) = self.record.current else { return };
-        if present.suspended || self.record.confirmed || self.counted || !world.ready.contains_key(&current.release) {
-            return;
-        }
-        self.counted = true;
-        self.record.restarts = self.record.restarts.saturating_add(1);
-        if self.record.restarts > MAX_UNPROVEN_BOOTS {
-            let reason = format!("the device restarted {MAX_UNPROVEN_BOOTS} times before it proved healthy");
-            self.fall_back(current.release, self.record.restart_counter, reason, world);
-        }
-    }
-
-    fn confirm(&mut self, what: Target) {
-        if self.record.current == Some(what.slot) && !self.record.confirmed {
-            self.record.confirmed = true;
-            self.record.restarts = 0;
-        }
-    }
-
-    fn failed(&mut self, what: Target, reason: String, world: &World, now: u64) {
-        self.error = Some(reason.clone());
-        let unproven = self.record.current == Some(what.slot) && !self.record.confirmed;
-        if unproven && self.fall_back(what.slot.release, what.counter, reason, world) {
-            return;
-        }
-        let policy = world.ready.get(&what.slot.release).map(|ready| &ready.restart);
-        match policy {
-            Some(policy) if policy.auto && self.attempts < policy.max => {
-                self.attempts += 1;
-                self.restarts = self.restarts.saturating_add(1);
-                self.run = Run::Waiting { until: now + restart_delay(self.attempts) };
-            }
-            _ => self.run = Run::Failed { what },
-        }
-    }
-
-    /// Goes back to the previous confirmed release, if there is one; whether there was.
-    fn fall_back(&mut self, release: Digest, restart_counter: u64, reason: String, world: &World) -> bool {
-        let Some(previous) = self.record.previous.filter(|slot| world.ready.contains_key(&slot.release)) else {
-            return false;
-        };
-        self.begin_anew();
-        self.record.current = Some(previous);
-        self.record.previous = None;
-        self.record.confirmed = true;
-        self.error = Some(reason.clone());
-        self.record.failed = Some(Failed { release, restart_counter, reason: bounded(reason) });
-        true
-    }
-
-    fn persist(&mut self, world: &mut World, now: u64) {
-        let waits = self.saving.again.is_some_and(|again| now < again);
-        if self.saving.in_flight.is_some() || waits || self.desired == Desired::Absent {
-            return;
-        }
-        if self.record != self.saving.durable {
-            self.saving.in_flight = Some(InFlight::Save(self.record.clone()));
-            let (application, record) = (self.name.clone(), self.record.clone());
-            world.effects.push_back(Effect::Save { application, record });
-        }
-    }
-
-    /// Whether flash says what the record says, or cannot be made to for now.
-    fn is_settled(&self) -> bool {
-        let nothing_to_save = self.record == self.saving.durable || self.desired == Desired::Absent;
-        self.saving.in_flight.is_none() && (nothing_to_save || self.saving.again.is_some())
     }
 
     /// Starts, stops and erases.
@@ -476,15 +284,8 @@ impl Application {
     }
 
     fn erase(&mut self, world: &mut World) {
-        if self.desired == Desired::Absent && self.saving.exists && self.saving.again.is_none() {
-            self.saving.in_flight = Some(InFlight::Remove);
+        if self.desired == Desired::Absent && self.saving.begin_removal() {
             world.effects.push_back(Effect::Remove { application: self.name.clone() });
         }
     }
-}
-
-/// A reason as the record keeps it: what is read back must equal what was written.
-fn bounded(mut reason: String) -> String {
-    reason.truncate(reason.floor_char_boundary(Failed::MAX_REASON));
-    reason
 }

@@ -9,7 +9,9 @@
 
 mod application;
 mod policy;
+mod saving;
 mod status;
+mod trial;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::{String, ToString};

@@ -248,7 +248,10 @@ impl TlsConnection {
 
 impl core::fmt::Debug for TlsConnection {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("TlsConnection").field("established", &self.established).field("ended", &self.ended).finish_non_exhaustive()
+        f.debug_struct("TlsConnection")
+            .field("established", &self.established)
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
     }
 }
 

@@ -39,6 +39,9 @@ pub const GEOMETRY: Geometry = Geometry {
     modules: Area { address: 16_384, unit: 1_024, units: 16 },
 };
 
+/// Changes bytes on their way.
+pub type Change = Box<dyn Fn(Vec<u8>) -> Vec<u8>>;
+
 pub struct Bench {
     pub agent: Agent,
     pub options: Options,
@@ -68,7 +71,7 @@ pub struct Bench {
     pub offline_after_cut: bool,
     pub reboots: usize,
     /// Changes what reaches the device.
-    pub before_delivery: Option<Box<dyn Fn(Vec<u8>) -> Vec<u8>>>,
+    pub before_delivery: Option<Change>,
     /// Whether bytes reach the device one by one.
     pub piecewise: bool,
     /// Whether flash refuses to be written.

@@ -65,14 +65,8 @@ impl Fleet {
     pub fn assignment(&self, device: PublicKey, nonce: Nonce, n: u64, entries: &[Entry]) -> Vec<u8> {
         let mut entries = entries.to_vec();
         entries.sort_by(|a, b| a.application.cmp(&b.application));
-        let assignment = Assignment {
-            fleet: FLEET.into(),
-            device: device.thumbprint(),
-            nonce,
-            n,
-            gateway: GATEWAY.into(),
-            entries,
-        };
+        let assignment =
+            Assignment { fleet: FLEET.into(), device: device.thumbprint(), nonce, n, gateway: GATEWAY.into(), entries };
         assignment.sign(&self.assignment).expect("a small Assignment")
     }
 }
@@ -124,6 +118,11 @@ impl Built {
     }
 
     pub fn entry(&self) -> Entry {
-        Entry { application: self.release.application.clone(), release: self.digest(), state: RunState::Run, restart: 0 }
+        Entry {
+            application: self.release.application.clone(),
+            release: self.digest(),
+            state: RunState::Run,
+            restart: 0,
+        }
     }
 }

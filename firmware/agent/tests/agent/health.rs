@@ -86,7 +86,8 @@ fn the_fall_back_goes_past_a_release_that_was_never_confirmed() {
 
 #[test]
 fn returning_from_main_is_healthy_at_once() {
-    let (one, two, three) = (Built::new("hello", "run 1"), Built::new("hello", "exit 0"), Built::new("hello", "trap 3"));
+    let (one, two, three) =
+        (Built::new("hello", "run 1"), Built::new("hello", "exit 0"), Built::new("hello", "trap 3"));
     let mut bench = running(&one);
     offer(&mut bench, &two);
     assert_eq!(bench.phase("hello"), Some(Phase::Finished));

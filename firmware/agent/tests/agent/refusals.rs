@@ -2,9 +2,7 @@
 
 use wasmbed_protocol::message::{Chunk, Introduction, Phase, SignedAssignment, SignedRelease};
 use wasmbed_protocol::signed::Entry;
-use wasmbed_protocol::{
-    Assignment, DeviceMessage, GatewayMessage, KeySet, ModuleDigest, Nonce, PublicKey, SigningKey,
-};
+use wasmbed_protocol::{Assignment, DeviceMessage, GatewayMessage, KeySet, ModuleDigest, Nonce, PublicKey, SigningKey};
 
 use crate::bench::{Bench, device_key};
 use crate::fleet::{Built, FLEET, Fleet, GATEWAY, key};

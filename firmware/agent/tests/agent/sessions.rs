@@ -45,8 +45,7 @@ fn every_session_has_a_nonce_of_its_own() {
 fn a_pairing_proof_covers_this_very_session() {
     let code = Code::new([5; 16]);
     let mut bench = Bench::new();
-    bench.options.provisioning.pairing =
-        Some(wasmbed_agent::Pairing { device: "sensor-7".into(), code: code.clone() });
+    bench.options.provisioning.pairing = Some(wasmbed_agent::Pairing { device: "sensor-7".into(), code: code.clone() });
     bench.reboot();
     bench.run();
     let pairing = hello(&bench).pairing.unwrap();

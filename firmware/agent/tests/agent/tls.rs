@@ -50,9 +50,8 @@ fn a_server_that_speaks_another_protocol_is_refused() {
 fn a_server_without_a_key_or_with_several_is_refused() {
     for count in [0, 2] {
         let mut bench = Bench::new();
-        bench.make_gateway = Box::new(move |fleet| {
-            Gateway::with_config(config_of(vec![fleet.gateway.public(); count], &fleet.gateway))
-        });
+        bench.make_gateway =
+            Box::new(move |fleet| Gateway::with_config(config_of(vec![fleet.gateway.public(); count], &fleet.gateway)));
         bench.advance(100);
         assert!(bench.plan.heard.is_empty());
         assert!(bench.said("no session: TLS"), "{:?}", bench.log);
