@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
-use wasmbed_api::declarations::{Object, parse};
+use wasmbed_api::declarations::{Object, Severity, parse};
 use wasmbed_api::{Application, BuildTarget, Profile};
 use wasmbed_builder::closure::FolderTree;
 use wasmbed_builder::module::{Limits, Module};
@@ -109,7 +109,7 @@ fn declared(folder: &Path, wanted: Option<&str>) -> Result<Vec<Application>> {
     let mut applications = Vec::new();
     for (file, bytes) in declaration_files::read(folder)? {
         let parsed = parse(&bytes);
-        if let Some(finding) = parsed.findings.iter().find(|finding| finding.is_error()) {
+        if let Some(finding) = parsed.findings.iter().find(|finding| finding.severity == Severity::Error) {
             bail!("{file}:{}: {}; `wasmbed validate` says all", finding.position.line, finding.message);
         }
         for declaration in parsed.declarations {

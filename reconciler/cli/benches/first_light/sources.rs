@@ -42,7 +42,7 @@ pub fn declare_fleet(repository: &Repository) {
         "apiVersion: wasmbed.io/v1
 kind: Gateway
 metadata: {name: gateway-1}
-spec: {endpoint: \"127.0.0.1:0\"}
+spec: {}
 ---
 apiVersion: wasmbed.github.io/v0
 kind: Device

@@ -7,7 +7,6 @@ mod gateways;
 mod objects;
 mod shutdown;
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -22,7 +21,15 @@ use gateways::Gateways;
 pub use shutdown::{Shutdown, shutdown, signals};
 
 /// Runs until Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// When another process has the folder, or something cannot be started at all. What fails later is started again.
 pub async fn run(arguments: arguments::Up, output: Output) -> Result<()> {
+    // The reconciler's passes are one task of this thread; everything else moves between threads.
+    tokio::task::LocalSet::new().run_until(run_here(arguments, output)).await
+}
+
+async fn run_here(arguments: arguments::Up, output: Output) -> Result<()> {
     let end = signals()?;
     let state = StateFolder::named_by(&arguments.state)?;
     state.create()?;
@@ -51,15 +58,14 @@ pub async fn run(arguments: arguments::Up, output: Output) -> Result<()> {
             output: state.log(name),
         })
     };
-    let words = |words: [(&str, PathBuf); 2]| words.into_iter().flat_map(|(flag, value)| [flag.into(), value.into()]);
     let signer = process(
         "signer",
-        words([("--state", state.path().into()), ("--fleet", arguments.fleet.clone().into())]).collect(),
+        vec!["--state".into(), state.path().into(), "--fleet".into(), arguments.fleet.clone().into()],
     );
     let builder_folder = arguments.builder_folder.clone().unwrap_or_else(|| state.builder());
     let builder = process(
         "builder",
-        words([("--socket", state.builder_socket()), ("--folder", builder_folder)]).collect(),
+        vec!["--socket".into(), state.builder_socket().into(), "--folder".into(), builder_folder.into()],
     );
 
     let hub = LiveHub::default();
@@ -76,7 +82,7 @@ pub async fn run(arguments: arguments::Up, output: Output) -> Result<()> {
         }
         .run(told.clone()),
     );
-    let reconciler = tokio::spawn(wasmbed_reconciler::run(
+    let reconciler = tokio::task::spawn_local(wasmbed_reconciler::run(
         wasmbed_reconciler::Options {
             client: api.client.clone(),
             namespace: arguments.fleet.clone(),
