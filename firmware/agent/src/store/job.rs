@@ -133,8 +133,7 @@ impl Append {
             self.phase = match (self.phase, answer.take()) {
                 (AppendPhase::Start, _) => {
                     if self.offset != filling.next().min(size) {
-                        // An append before this one had to go back.
-                        filling.accepted = filling.next();
+                        // An append before this one had to go back; this one is none of the bytes wanted now.
                         return Step::Done(Outcome::Appended { next: filling.next().min(size) });
                     }
                     filling.rest.append(&mut self.bytes);

@@ -57,8 +57,9 @@
 //!
 //! A module costs one erase of each of its units (a second one if the device was reset since they were freed). Units
 //! are taken first-fit, which keeps room in one piece; a part rated for 10,000 erases so takes 10,000 new modules in
-//! the worst case. The log costs two erases of each unit per `half / 8` bytes of records at worst, when it is seven
-//! eighths full, and per half when it is nearly empty. Writing a value that is there already costs nothing.
+//! the worst case. A compaction of the log erases one half, once (the first one after a boot both); there is one per
+//! `half / 8` bytes of records at worst, when the log is seven eighths full, and per half when it is nearly empty.
+//! Writing a value that is there already costs nothing.
 //!
 //! # Memory
 //!
