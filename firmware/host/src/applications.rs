@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use wasmbed_agent::{ApplicationEvent, Instance, Level, StartApplication};
-use wasmbed_runtime::{Application, Grants, Limits, Outcome, Running, Stats};
+use wasmbed_runtime::{Application, Grants, Limits, Outcome, Running, StartError, Stats};
 
 use crate::pins::Pins;
 use crate::platform::Platform;
@@ -30,8 +30,17 @@ impl Applications {
         Applications { device, pins, started, runs: BTreeMap::new(), next_stats: 0 }
     }
 
-    /// Starts an application; returns whether it runs.
-    pub(crate) fn start(&mut self, start: StartApplication, module: &[u8], post: &Post, now: u64) -> ApplicationEvent {
+    /// Starts an application; its events come as letters, unless it is refused at once.
+    ///
+    /// # Errors
+    /// Why it is refused, for a person.
+    pub(crate) fn start(
+        &mut self,
+        start: StartApplication,
+        module: &[u8],
+        post: &Post,
+        now: u64,
+    ) -> Result<(), StartError> {
         let StartApplication { instance, application: name, arguments, environment, limits, capabilities, .. } = start;
         let application = Application {
             module,
@@ -58,16 +67,12 @@ impl Applications {
             post.send(Letter::Application { instance, event: account(&stats) });
             post.send(Letter::Application { instance, event: last_event(outcome) });
         };
-        match wasmbed_runtime::start(&application, Box::new(platform), ended) {
-            Ok(running) => {
-                if self.runs.is_empty() {
-                    self.next_stats = now + STATS_MS;
-                }
-                self.runs.insert(instance, Run { application: name, running });
-                ApplicationEvent::Started
-            }
-            Err(error) => ApplicationEvent::Refused { reason: error.to_string() },
+        let running = wasmbed_runtime::start(&application, Box::new(platform), ended)?;
+        if self.runs.is_empty() {
+            self.next_stats = now + STATS_MS;
         }
+        self.runs.insert(instance, Run { application: name, running });
+        Ok(())
     }
 
     /// Asks a run to end; its last event tells when it did.
@@ -132,6 +137,7 @@ fn last_event(outcome: Outcome) -> ApplicationEvent {
         Outcome::Exited { code } => ApplicationEvent::Exited { code: code.cast_signed() },
         Outcome::Stopped => ApplicationEvent::Stopped,
         Outcome::Trapped { reason } => ApplicationEvent::Trapped { reason },
+        Outcome::Refused(error) => ApplicationEvent::Refused { reason: error.to_string() },
         limit @ (Outcome::MemoryLimit { .. } | Outcome::StackOverflow { .. }) => {
             ApplicationEvent::Trapped { reason: limit.to_string() }
         }

@@ -143,8 +143,10 @@ impl Device {
                 }
                 Action::Start(start) => {
                     let instance = start.instance;
-                    let event = self.start(start, now);
-                    self.agent.handle(Event::Application { instance, event }, now);
+                    if let Err(reason) = self.start(start, now) {
+                        let event = ApplicationEvent::Refused { reason };
+                        self.agent.handle(Event::Application { instance, event }, now);
+                    }
                 }
                 Action::Stop { instance } => self.applications.stop(instance),
                 Action::Log { level, text } => say(&self.name, level, &text),
@@ -152,11 +154,10 @@ impl Device {
         }
     }
 
-    fn start(&mut self, start: StartApplication, now: u64) -> ApplicationEvent {
-        match self.flash.module(start.module) {
-            Ok(module) => self.applications.start(start, &module, &self.post, now),
-            Err(error) => ApplicationEvent::Refused { reason: format!("its module cannot be read: {error}") },
-        }
+    fn start(&mut self, start: StartApplication, now: u64) -> Result<(), String> {
+        let unreadable = |error| format!("its module cannot be read from the flash file: {error}");
+        let module = self.flash.module(start.module).map_err(unreadable)?;
+        self.applications.start(start, &module, &self.post, now).map_err(|error| error.to_string())
     }
 }
 

@@ -73,7 +73,9 @@ impl DeviceError {
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied => ": check who owns it and its mode",
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => ": free some space there",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            ": free some space there"
+        }
         io::ErrorKind::ReadOnlyFilesystem => ": the file system is mounted read-only",
         _ => "",
     }

@@ -3,8 +3,8 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use wasmbed_agent::store::nor::{Medium, Nor, NorError};
 use wasmbed_agent::ModuleLocation;
+use wasmbed_agent::store::nor::{Medium, Nor, NorError};
 use wasmbed_agent::store::{Action, FlashError, Geometry};
 
 use crate::error::DeviceError;
@@ -55,7 +55,9 @@ impl FlashFile {
             NorError::Medium(error) => {
                 tracing::error!("the flash file failed: {error}");
                 match (error.kind(), action) {
-                    (ErrorKind::StorageFull | ErrorKind::FileTooLarge | ErrorKind::QuotaExceeded, _) => FlashError::NoSpace,
+                    (ErrorKind::StorageFull | ErrorKind::FileTooLarge | ErrorKind::QuotaExceeded, _) => {
+                        FlashError::NoSpace
+                    }
                     (_, Action::Read { .. }) => FlashError::Unreadable,
                     (_, Action::Program { .. } | Action::Erase { .. }) => FlashError::WriteFailed,
                 }

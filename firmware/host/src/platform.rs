@@ -29,6 +29,10 @@ impl Platform {
 }
 
 impl Host for Platform {
+    fn started(&mut self) {
+        self.tell(ApplicationEvent::Started);
+    }
+
     fn log(&mut self, line: Line<'_>) {
         let level = match (line.origin, line.level) {
             (Origin::Output, _) => Level::Stdout,
