@@ -4,14 +4,15 @@
 #define WASMBED_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-/* The memory of one application. The layout is repeated in `src/wamr.rs`. */
+/* The memory of one application. The layout is repeated in `src/wamr/budget.rs`. */
 typedef struct wasmbed_budget {
-    uint64_t limit;
-    uint64_t used;
-    uint64_t peak;
-    uint64_t refused;
+    size_t limit;
+    size_t used;
+    size_t peak;
+    size_t refused;
 } wasmbed_budget;
 
 /* From now on this thread allocates from `budget` (NULL: from no one's); returns the one before. */

@@ -1,6 +1,9 @@
 //! What is to run, and what it may do: the module, its limits, grants, arguments and configuration.
 
-use std::time::Duration;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 /// An application as its Release describes it.
 #[derive(Clone, Debug)]
@@ -108,6 +111,8 @@ pub struct Stats {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
 
     #[test]

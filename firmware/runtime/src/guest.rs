@@ -1,7 +1,5 @@
 //! The application's side of a call: its parameters, and its memory with every access checked.
 
-use core::num::NonZeroU32;
-
 use crate::{Errno, Outcome};
 
 /// Parameters and memory of an application in a host function.
@@ -120,6 +118,3 @@ impl<'a> Guest<'a> {
 pub(crate) fn after(pointer: u32, offset: u32) -> Result<u32, Errno> {
     pointer.checked_add(offset).ok_or(Errno::FAULT)
 }
-
-/// Branches and calls between two checkpoints, at most: some microseconds of an ordinary program.
-pub(crate) const BRANCHES: NonZeroU32 = NonZeroU32::new(1024).expect("it is not 0");

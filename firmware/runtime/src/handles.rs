@@ -1,5 +1,9 @@
 //! Pins and inputs an application has open.
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use crate::{Errno, PinMode};
 
 /// How many an application may have open.

@@ -2,7 +2,7 @@
 //! so an implementation only does the thing asked for.
 
 use core::fmt;
-use std::time::Duration;
+use core::time::Duration;
 
 /// How urgent a log line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,7 +96,7 @@ impl fmt::Display for Errno {
     }
 }
 
-impl std::error::Error for Errno {}
+impl core::error::Error for Errno {}
 
 /// What a platform gives one application. Calls come from the application's own thread, one at a time; a call should return
 /// soon, as an application in a call cannot be stopped until it returns ([`Host::net_probe`] has a bound for that).

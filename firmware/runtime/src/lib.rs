@@ -2,9 +2,16 @@
 //!
 //! [`start`] runs an [`Application`] under [`Limits`] and [`Grants`] against a [`Host`]; the [`Running`] handle stops it and
 //! tells what it uses; [`Outcome`] says how it ended. Nothing an application does takes the process or a neighbour down.
+//!
+//! Without the feature `threads` the crate is `no_std`: firmware loads an application with [`Loaded::load`], gives it a stack,
+//! calls [`Loaded::run`] there, and implements [`Driver`] with its scheduler.
+
+#![cfg_attr(not(feature = "threads"), no_std)]
+
+extern crate alloc;
 
 mod application;
-mod control;
+mod driver;
 mod guest;
 mod handles;
 mod host;
@@ -12,22 +19,26 @@ mod imports;
 mod lines;
 mod load;
 mod outcome;
-mod pace;
 mod rate;
-mod running;
 mod sdk;
 mod sections;
 mod session;
+#[cfg(feature = "threads")]
+mod threads;
 mod wamr;
 mod wasi;
 
-use std::time::Duration;
+use core::time::Duration;
 
 pub use application::{Application, Grants, Limits, Stats};
+pub use driver::{Counts, Driver};
 pub use host::{Errno, Host, Level, Line, Origin, PinMode};
 pub use imports::{IMPORTS, Import, SDK_MODULE, WASI_MODULE};
+pub use load::Loaded;
 pub use outcome::{Outcome, StartError};
-pub use running::{Running, start};
+#[cfg(feature = "threads")]
+pub use threads::{Running, start};
+pub use wamr::Budget;
 
 /// Longest piece of a log line, in bytes; longer lines come in pieces.
 pub const LINE_BYTES: usize = 512;

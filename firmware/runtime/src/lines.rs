@@ -1,6 +1,9 @@
 //! What an application writes, as lines: split, bounded and throttled.
 
-use std::time::Duration;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::rate::Rate;
 use crate::{LINE_BYTES, Level, Line, Origin};
@@ -172,6 +175,8 @@ fn whole_characters(line: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use alloc::borrow::ToOwned;
+
     use super::*;
 
     fn collect(rate: u32, work: impl FnOnce(&mut Lines, &mut dyn FnMut(Line<'_>))) -> Vec<(Level, Origin, String)> {

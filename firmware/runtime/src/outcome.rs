@@ -1,6 +1,7 @@
 //! How an application ends, and why one does not start.
 
-use std::fmt;
+use alloc::string::String;
+use core::fmt;
 
 /// How an application ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! So much in each second, with a burst of two seconds' worth.
 
-use std::time::Duration;
+use core::time::Duration;
 
 /// A bucket that fills at a rate. `now` is any clock that does not go back.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 //! The imports of the Wasmbed SDK, module `wasmbed`. A negative result is a negated error number.
 
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use core::time::Duration;
 
 use crate::guest::{Answer, Guest};
 use crate::handles::Opened;
@@ -62,11 +61,11 @@ pub(crate) fn publish(session: &mut Session, guest: &mut Guest<'_>) -> Answer {
         }
         let now = session.host.uptime();
         if !(session.publish_rate.take(1, now) && session.publish_bytes_rate.take(payload.len(), now)) {
-            session.control.publish_refused.fetch_add(1, Ordering::Relaxed);
+            session.count_message(false);
             return Err(Errno::AGAIN);
         }
         session.host.publish(topic, payload)?;
-        session.control.published.fetch_add(1, Ordering::Relaxed);
+        session.count_message(true);
         Ok(0)
     })();
     answer.into()

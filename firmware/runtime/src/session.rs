@@ -1,19 +1,19 @@
 //! One application while it runs: what its host functions work on.
 
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::num::NonZeroU32;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use core::time::Duration;
 
-use crate::control::Control;
+use crate::driver::{Counts, Driver};
 use crate::guest::{Answer, Guest};
 use crate::handles::Handles;
 use crate::imports::Import;
 use crate::lines::{Lines, Stream};
-use crate::pace::Pace;
 use crate::rate::Rate;
 use crate::wamr::{Flow, Guide};
-use crate::{Application, Grants, Host, Limits, Line, Outcome};
+use crate::{Grants, Host, Limits, Line, Outcome};
 
 /// An application's side of the host functions.
 pub(crate) struct Session {
@@ -25,21 +25,21 @@ pub(crate) struct Session {
     pub(crate) publish_rate: Rate,
     pub(crate) publish_bytes_rate: Rate,
     pub(crate) probe_rate: Rate,
-    pub(crate) control: Arc<Control>,
+    driver: Box<dyn Driver>,
     lines: Lines,
-    pace: Pace,
+    counts: Counts,
     outcome: Option<Outcome>,
 }
 
 impl Session {
-    /// On the thread that will run the application, whose CPU time is counted from now.
+    /// On the stack that will run the application.
     pub(crate) fn new(
         limits: &Limits,
         grants: Grants,
         args: Vec<String>,
         env: Vec<(String, String)>,
         mut host: Box<dyn Host>,
-        control: Arc<Control>,
+        driver: Box<dyn Driver>,
     ) -> Self {
         let now = host.uptime();
         Self {
@@ -51,11 +51,20 @@ impl Session {
             publish_bytes_rate: Rate::new(limits.publish_bytes_per_s, now),
             probe_rate: Rate::new(limits.probe_per_s, now),
             lines: Lines::new(limits.log_bytes_per_s, now),
-            pace: Pace::new(limits.cpu_ms_per_s),
+            counts: Counts::default(),
             outcome: None,
-            control,
+            driver,
             host,
         }
+    }
+
+    /// Tells the platform that the program starts, unless it is already to end.
+    pub(crate) fn begin(&mut self) -> bool {
+        let goes_on = !self.driver.is_stopping();
+        if goes_on {
+            self.host.started();
+        }
+        goes_on
     }
 
     /// Takes a fragment of what the application writes.
@@ -77,30 +86,37 @@ impl Session {
         let now = self.host.uptime();
         let host = &mut self.host;
         work(&mut self.lines, now, &mut |line| host.log(line));
-        self.control.log_lines_dropped.store(self.lines.dropped(), Ordering::Relaxed);
+        self.counts.log_lines_dropped = self.lines.dropped();
+        self.driver.count(self.counts);
+    }
+
+    /// Counts a message.
+    pub(crate) fn count_message(&mut self, published: bool) {
+        if published {
+            self.counts.published += 1;
+        } else {
+            self.counts.publish_refused += 1;
+        }
+        self.driver.count(self.counts);
     }
 
     /// Sleeps until the time has passed or the application is stopped. What it wrote is given out first.
     pub(crate) fn sleep(&mut self, time: Duration) -> Answer {
         self.flush();
-        // So that the time asleep earns the CPU share it should, and the statistics are right meanwhile.
-        self.pace.settle(&self.control);
-        if self.control.sleep(time) { Answer::Nothing } else { Answer::Stopped }
+        if self.driver.sleep(time) { Answer::Nothing } else { Answer::Stopped }
     }
 
     /// CPU time it has used, to now.
     pub(crate) fn cpu(&mut self) -> Duration {
-        self.pace.settle(&self.control);
-        self.control.stats().cpu
+        self.driver.cpu()
     }
 
-    /// After the interpreter is back: gives out what is left of the log and brings the account up to date.
+    /// After the interpreter is back: gives out what is left of the log.
     pub(crate) fn finish(&mut self) -> Option<Outcome> {
         self.with_lines(|lines, now, sink| {
             lines.flush(now, sink);
             lines.say_dropped(sink);
         });
-        self.pace.settle(&self.control);
         self.outcome.take()
     }
 }
@@ -108,7 +124,7 @@ impl Session {
 impl Guide for Session {
     fn call(&mut self, import: &'static Import, cells: &[u64], memory: &mut [u8]) -> Flow {
         let answer = (import.call)(self, &mut Guest::new(cells, memory));
-        if self.control.is_stopping() {
+        if self.driver.is_stopping() {
             return Flow::End;
         }
         match answer {
@@ -125,19 +141,6 @@ impl Guide for Session {
     }
 
     fn pause(&mut self) -> Option<NonZeroU32> {
-        self.pace.checkpoint(&self.control)
-    }
-}
-
-/// What of an application its thread needs.
-pub(crate) struct Belongings {
-    pub(crate) grants: Grants,
-    pub(crate) args: Vec<String>,
-    pub(crate) env: Vec<(String, String)>,
-}
-
-impl From<&Application<'_>> for Belongings {
-    fn from(application: &Application<'_>) -> Self {
-        Self { grants: application.grants.clone(), args: application.args.clone(), env: application.env.clone() }
+        self.driver.checkpoint()
     }
 }

@@ -6,7 +6,7 @@
 //!   program, its instance and its execution environment, and frees them in the reverse order. The raw pointers never leave
 //!   this module.
 //! - **Threads.** WAMR ties nothing to a thread in this configuration (no hardware bound checks, so no signal handlers and no
-//!   thread-local state); its few globals are written in [`init`] only, or are overwritten with the value they have (the
+//!   thread-local state); its few globals are written in [`setup`] only, or are overwritten with the value they have (the
 //!   interpreter's label table). So programs and instances may move between threads; as they are not `Sync` and every operation takes `self` or `&mut self`, one thread at a time works on each.
 //! - **Calls from C.** [`Instance::run`] puts a pointer to its [`Frame`] into the execution environment for as long as the
 //!   interpreter runs. [`call_host`] and [`wasmbed_pause`] turn it into `&mut Frame`; both are called by the interpreter on the
@@ -17,126 +17,37 @@
 //! - **Bytes.** The loader writes into its input: it gets a copy of its own, which it does not refer to afterwards.
 #![allow(unsafe_code)]
 
+mod budget;
+mod raw;
+mod setup;
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicU64, Ordering};
-use std::any::Any;
-use std::ffi::CString;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
 
-use crate::imports::{IMPORTS, Import};
+pub use budget::Budget;
+use raw::{
+    ExportType, ImportType, KIND_FUNCTION, LoadArgs, wasm_func_get_param_count, wasm_func_get_result_count,
+    wasm_memory_get_base_address, wasm_memory_get_bytes_per_page, wasm_memory_get_cur_page_count,
+    wasm_runtime_call_wasm, wasm_runtime_create_exec_env, wasm_runtime_deinstantiate, wasm_runtime_destroy_exec_env,
+    wasm_runtime_get_default_memory, wasm_runtime_get_exception, wasm_runtime_get_export_count,
+    wasm_runtime_get_export_type, wasm_runtime_get_function_attachment, wasm_runtime_get_import_count,
+    wasm_runtime_get_import_type, wasm_runtime_get_module_inst, wasm_runtime_get_user_data, wasm_runtime_instantiate,
+    wasm_runtime_load_ex, wasm_runtime_lookup_function, wasm_runtime_set_exception, wasm_runtime_set_user_data,
+    wasm_runtime_unload, wasmbed_arm, wasmbed_disarm,
+};
+use setup::init;
 
-/// The memory of one application; the C platform layer keeps it. Same layout as `wasmbed_budget` in `platform/wasmbed.h`.
-#[repr(C)]
-#[derive(Debug)]
-pub(crate) struct Budget {
-    limit: AtomicU64,
-    used: AtomicU64,
-    peak: AtomicU64,
-    refused: AtomicU64,
-}
-
-impl Budget {
-    pub(crate) fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self {
-            limit: AtomicU64::new(limit),
-            used: AtomicU64::new(0),
-            peak: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-        })
-    }
-
-    /// Refuses all memory from now on, so that a load comes to its end.
-    pub(crate) fn close(&self) {
-        self.limit.store(0, Ordering::Relaxed);
-    }
-
-    /// Bytes held now.
-    pub(crate) fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
-    }
-
-    /// The most bytes held at once.
-    pub(crate) fn peak(&self) -> u64 {
-        self.peak.load(Ordering::Relaxed)
-    }
-
-    /// How often memory was refused.
-    pub(crate) fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
-    }
-
-    /// Charges what WAMR allocates on this thread to this budget until the guard is dropped.
-    fn enter(&self) -> Charging {
-        // SAFETY: the budget outlives the guard, because whoever enters it holds an `Arc` of it meanwhile, and outlives every
-        // allocation charged to it, because `Program` holds an `Arc` until it has freed everything.
-        let previous = unsafe { wasmbed_budget_enter(ptr::from_ref(self).cast_mut()) };
-        Charging { previous }
-    }
-}
-
-struct Charging {
-    previous: *mut Budget,
-}
-
-impl Drop for Charging {
-    fn drop(&mut self) {
-        // SAFETY: guards nest, so the budget before is still the one of a caller up the stack, or null.
-        unsafe { wasmbed_budget_enter(self.previous) };
-    }
-}
+use crate::imports::Import;
 
 /// CPU time of this thread in nanoseconds.
+#[cfg(feature = "threads")]
 pub(crate) fn thread_cpu_ns() -> u64 {
     // SAFETY: reads a clock.
-    unsafe { wasmbed_thread_cpu_ns() }
-}
-
-/// Sets WAMR up, once per process.
-pub(crate) fn init() -> Result<(), String> {
-    static DONE: OnceLock<Result<(), String>> = OnceLock::new();
-    DONE.get_or_init(|| {
-        let mut arguments = RuntimeInitArgs {
-            mem_alloc_type: ALLOC_WITH_ALLOCATOR,
-            malloc_func: wasmbed_malloc as *const c_void,
-            realloc_func: wasmbed_realloc as *const c_void,
-            free_func: wasmbed_free as *const c_void,
-            ..RuntimeInitArgs::default()
-        };
-        // SAFETY: called once, before any other function of WAMR; it copies what it needs of the arguments.
-        if !unsafe { wasm_runtime_full_init(&raw mut arguments) } {
-            return Err("the WebAssembly runtime cannot be set up: out of memory".to_owned());
-        }
-        let mut modules: Vec<&str> = IMPORTS.iter().map(|import| import.module).collect();
-        modules.sort_unstable();
-        modules.dedup();
-        modules.into_iter().try_for_each(register)
-    })
-    .clone()
-}
-
-/// Offers the host functions of one import module. The tables live as long as the process, as WAMR keeps pointers to them.
-fn register(module: &str) -> Result<(), String> {
-    let text = |s: &str| CString::new(s).map(CString::into_raw).map_err(|e| e.to_string());
-    let mut symbols = Vec::new();
-    for import in IMPORTS.iter().filter(|import| import.module == module) {
-        symbols.push(NativeSymbol {
-            symbol: text(import.name)?,
-            func_ptr: call_host as *const c_void,
-            signature: text(import.signature)?,
-            attachment: ptr::from_ref(import).cast(),
-        });
-    }
-    let symbols = Vec::leak(symbols);
-    let count = u32::try_from(symbols.len()).map_err(|e| e.to_string())?;
-    // SAFETY: name and symbols are leaked, so they stay; WAMR may reorder the symbols, which nothing else refers to.
-    // `call_host` has the type WAMR calls raw functions by.
-    if unsafe { wasm_runtime_register_natives_raw(text(module)?, symbols.as_mut_ptr(), count) } {
-        Ok(())
-    } else {
-        Err("the WebAssembly runtime cannot take the host functions: out of memory".to_owned())
-    }
+    unsafe { raw::wasmbed_thread_cpu_ns() }
 }
 
 /// An import of a program.
@@ -159,8 +70,9 @@ unsafe impl Send for Program {}
 
 impl Program {
     /// Validates and translates a module. The error is WAMR's reason.
-    pub(crate) fn load(mut bytes: Vec<u8>, budget: Arc<Budget>) -> Result<Self, String> {
+    pub(crate) fn load(bytes: &[u8], budget: Arc<Budget>) -> Result<Self, String> {
         init()?;
+        let mut bytes = bytes.to_vec();
         let length = u32::try_from(bytes.len()).map_err(|_| "longer than 4 GiB".to_owned())?;
         let mut error = [0_u8; ERROR_BYTES];
         let arguments = LoadArgs {
@@ -294,22 +206,28 @@ struct Frame<'a> {
 impl Frame<'_> {
     /// Lets the guide do something; a panic ends the application.
     fn guarded<R>(&mut self, work: impl FnOnce(&mut dyn Guide) -> Option<R>) -> Option<R> {
-        let result = catch_unwind(AssertUnwindSafe(|| work(self.guide)));
-        if let Err(panic) = &result {
-            self.panicked = Some(words_of(panic.as_ref()));
-        }
-        let result = result.ok().flatten();
+        let result = caught(|| work(self.guide)).unwrap_or_else(|words| {
+            self.panicked = Some(words);
+            None
+        });
         self.ended |= result.is_none();
         result
     }
 }
 
-fn words_of(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
+/// The result, or a panic's words.
+#[cfg(feature = "threads")]
+fn caught<R>(work: impl FnOnce() -> R) -> Result<R, String> {
+    std::panic::catch_unwind(core::panic::AssertUnwindSafe(work)).map_err(|panic| {
+        let words = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+    })
+}
+
+/// The result: in firmware a panic does not unwind.
+#[cfg(not(feature = "threads"))]
+fn caught<R>(work: impl FnOnce() -> R) -> Result<R, String> {
+    Ok(work())
 }
 
 /// A module with its memory, ready to run once.
@@ -469,152 +387,3 @@ fn message(buffer: &[u8], prefix: &str) -> String {
 }
 
 const ERROR_BYTES: usize = 160;
-const ALLOC_WITH_ALLOCATOR: u32 = 1;
-const KIND_FUNCTION: u32 = 0;
-
-/// WAMR's `NativeSymbol`.
-#[repr(C)]
-struct NativeSymbol {
-    symbol: *const c_char,
-    func_ptr: *const c_void,
-    signature: *const c_char,
-    attachment: *const c_void,
-}
-
-/// WAMR's `RuntimeInitArgs`, with the allocator's arm of its union.
-#[repr(C)]
-struct RuntimeInitArgs {
-    mem_alloc_type: u32,
-    malloc_func: *const c_void,
-    realloc_func: *const c_void,
-    free_func: *const c_void,
-    allocator_user_data: *const c_void,
-    native_module_name: *const c_char,
-    native_symbols: *const c_void,
-    n_native_symbols: u32,
-    max_thread_num: u32,
-    ip_addr: [c_char; 128],
-    unused: i32,
-    instance_port: i32,
-    fast_jit_code_cache_size: u32,
-    gc_heap_size: u32,
-    running_mode: u32,
-    llvm_jit_opt_level: u32,
-    llvm_jit_size_level: u32,
-    segue_flags: u32,
-    enable_linux_perf: bool,
-}
-
-impl Default for RuntimeInitArgs {
-    fn default() -> Self {
-        Self {
-            mem_alloc_type: 0,
-            malloc_func: ptr::null(),
-            realloc_func: ptr::null(),
-            free_func: ptr::null(),
-            allocator_user_data: ptr::null(),
-            native_module_name: ptr::null(),
-            native_symbols: ptr::null(),
-            n_native_symbols: 0,
-            max_thread_num: 0,
-            ip_addr: [0; 128],
-            unused: 0,
-            instance_port: 0,
-            fast_jit_code_cache_size: 0,
-            gc_heap_size: 0,
-            running_mode: 0,
-            llvm_jit_opt_level: 0,
-            llvm_jit_size_level: 0,
-            segue_flags: 0,
-            enable_linux_perf: false,
-        }
-    }
-}
-
-/// WAMR's `LoadArgs`.
-#[repr(C)]
-struct LoadArgs {
-    name: *mut c_char,
-    clone_wasm_binary: bool,
-    wasm_binary_freeable: bool,
-    no_resolve: bool,
-}
-
-/// WAMR's `wasm_import_t`.
-#[repr(C)]
-struct ImportType {
-    module_name: *const c_char,
-    name: *const c_char,
-    kind: u32,
-    linked: bool,
-    of: *const c_void,
-}
-
-impl Default for ImportType {
-    fn default() -> Self {
-        Self { module_name: ptr::null(), name: ptr::null(), kind: 0, linked: false, of: ptr::null() }
-    }
-}
-
-/// WAMR's `wasm_export_t`.
-#[repr(C)]
-struct ExportType {
-    name: *const c_char,
-    kind: u32,
-    of: *const c_void,
-}
-
-impl Default for ExportType {
-    fn default() -> Self {
-        Self { name: ptr::null(), kind: 0, of: ptr::null() }
-    }
-}
-
-unsafe extern "C" {
-    fn wasmbed_budget_enter(budget: *mut Budget) -> *mut Budget;
-    fn wasmbed_malloc(size: u32) -> *mut c_void;
-    fn wasmbed_realloc(pointer: *mut c_void, size: u32) -> *mut c_void;
-    fn wasmbed_free(pointer: *mut c_void);
-    fn wasmbed_thread_cpu_ns() -> u64;
-    fn wasmbed_arm(environment: *mut c_void, branches: u32);
-    fn wasmbed_disarm(environment: *mut c_void);
-
-    fn wasm_runtime_full_init(arguments: *mut RuntimeInitArgs) -> bool;
-    fn wasm_runtime_register_natives_raw(module: *const c_char, symbols: *mut NativeSymbol, count: u32) -> bool;
-    fn wasm_runtime_load_ex(
-        bytes: *mut u8,
-        size: u32,
-        arguments: *const LoadArgs,
-        error: *mut c_char,
-        error_size: u32,
-    ) -> *mut c_void;
-    fn wasm_runtime_unload(module: *mut c_void);
-    fn wasm_runtime_get_import_count(module: *mut c_void) -> i32;
-    fn wasm_runtime_get_import_type(module: *mut c_void, index: i32, import: *mut ImportType);
-    fn wasm_runtime_get_export_count(module: *mut c_void) -> i32;
-    fn wasm_runtime_get_export_type(module: *mut c_void, index: i32, export: *mut ExportType);
-    fn wasm_runtime_instantiate(
-        module: *mut c_void,
-        stack: u32,
-        heap: u32,
-        error: *mut c_char,
-        error_size: u32,
-    ) -> *mut c_void;
-    fn wasm_runtime_deinstantiate(instance: *mut c_void);
-    fn wasm_runtime_create_exec_env(instance: *mut c_void, stack: u32) -> *mut c_void;
-    fn wasm_runtime_destroy_exec_env(environment: *mut c_void);
-    fn wasm_runtime_lookup_function(instance: *mut c_void, name: *const c_char) -> *mut c_void;
-    fn wasm_func_get_param_count(function: *mut c_void, instance: *mut c_void) -> u32;
-    fn wasm_func_get_result_count(function: *mut c_void, instance: *mut c_void) -> u32;
-    fn wasm_runtime_call_wasm(environment: *mut c_void, function: *mut c_void, argc: u32, argv: *mut u32) -> bool;
-    fn wasm_runtime_get_exception(instance: *mut c_void) -> *const c_char;
-    fn wasm_runtime_set_exception(instance: *mut c_void, text: *const c_char);
-    fn wasm_runtime_get_module_inst(environment: *mut c_void) -> *mut c_void;
-    fn wasm_runtime_set_user_data(environment: *mut c_void, data: *mut c_void);
-    fn wasm_runtime_get_user_data(environment: *mut c_void) -> *mut c_void;
-    fn wasm_runtime_get_function_attachment(environment: *mut c_void) -> *mut c_void;
-    fn wasm_runtime_get_default_memory(instance: *mut c_void) -> *mut c_void;
-    fn wasm_memory_get_base_address(memory: *mut c_void) -> *mut c_void;
-    fn wasm_memory_get_cur_page_count(memory: *mut c_void) -> u64;
-    fn wasm_memory_get_bytes_per_page(memory: *mut c_void) -> u64;
-}

@@ -19,9 +19,9 @@ wasmbed_budget_enter(wasmbed_budget *budget)
 
 /* Takes `size` bytes from the budget; false if it has not so much left. */
 static bool
-take(wasmbed_budget *budget, uint64_t size)
+take(wasmbed_budget *budget, size_t size)
 {
-    uint64_t used, limit;
+    size_t used, limit;
     if (!budget)
         return true;
     limit = __atomic_load_n(&budget->limit, __ATOMIC_RELAXED);
@@ -39,7 +39,7 @@ take(wasmbed_budget *budget, uint64_t size)
 }
 
 static void
-give_back(wasmbed_budget *budget, uint64_t size)
+give_back(wasmbed_budget *budget, size_t size)
 {
     if (budget)
         __atomic_store_n(&budget->used, __atomic_load_n(&budget->used, __ATOMIC_RELAXED) - size, __ATOMIC_RELAXED);
@@ -48,13 +48,13 @@ give_back(wasmbed_budget *budget, uint64_t size)
 /* Ahead of every allocation: whose it is. */
 typedef struct header {
     wasmbed_budget *budget;
-    uint64_t size;
+    size_t size;
 } header;
 
 void *
 wasmbed_malloc(unsigned int size)
 {
-    uint64_t whole = (uint64_t)size + sizeof(header);
+    size_t whole = (size_t)size + sizeof(header);
     header *h;
     if (!take(current, whole))
         return NULL;
@@ -70,7 +70,7 @@ wasmbed_malloc(unsigned int size)
 void *
 wasmbed_realloc(void *ptr, unsigned int size)
 {
-    uint64_t whole = (uint64_t)size + sizeof(header), old;
+    size_t whole = (size_t)size + sizeof(header), old;
     header *h, *moved;
     if (!ptr)
         return wasmbed_malloc(size);

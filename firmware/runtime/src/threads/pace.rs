@@ -1,12 +1,15 @@
 //! Holds an application to its share of the CPU, and counts what it uses.
 
 use core::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::control::Control;
-use crate::guest::BRANCHES;
+use super::control::Control;
 use crate::wamr::thread_cpu_ns;
+use crate::{Counts, Driver};
 
+/// Branches and calls between two checkpoints, at most: some microseconds of an ordinary program.
+const BRANCHES: NonZeroU32 = NonZeroU32::new(1024).expect("it is not 0");
 /// How often the clocks are read, at most: reading a thread's CPU clock costs a system call.
 const LOOK: Duration = Duration::from_millis(1);
 /// The most an application that waited may use at once: its share of this time.
@@ -16,6 +19,7 @@ const SHARE_OF: i64 = 1000;
 /// The CPU account of one application, kept on its own thread.
 #[derive(Debug)]
 pub(crate) struct Pace {
+    control: Arc<Control>,
     /// Of 1000.
     share: i64,
     /// CPU time it may use before it is held back, in nanoseconds; below 0 it is.
@@ -28,9 +32,10 @@ pub(crate) struct Pace {
 
 impl Pace {
     /// Starts the account of the calling thread.
-    pub(crate) fn new(cpu_ms_per_s: u32) -> Self {
+    pub(crate) fn new(cpu_ms_per_s: u32, control: Arc<Control>) -> Self {
         let cpu = thread_cpu_ns();
         Self {
+            control,
             share: i64::from(cpu_ms_per_s),
             credit: 0,
             seen_at: Instant::now(),
@@ -40,39 +45,65 @@ impl Pace {
         }
     }
 
-    /// At a checkpoint: holds the application back if it is over its share. After how many branches to come again, or `None`
-    /// if it is to stop.
-    pub(crate) fn checkpoint(&mut self, control: &Control) -> Option<NonZeroU32> {
-        if control.is_stopping() {
+    /// Brings the account up to now.
+    fn settle(&mut self) {
+        let now = Instant::now();
+        let cpu = thread_cpu_ns();
+        let passed = i64::try_from((now - self.seen_at).as_nanos()).unwrap_or(i64::MAX);
+        let used = i64::try_from(cpu - self.cpu_seen).unwrap_or(i64::MAX);
+        let burst = i64::try_from(BURST.as_nanos()).unwrap_or(i64::MAX) / SHARE_OF * self.share;
+        let earned = passed / SHARE_OF * self.share;
+        self.credit = self.credit.saturating_add(earned).saturating_sub(used).min(burst);
+        self.seen_at = now;
+        self.cpu_seen = cpu;
+        self.control.set_cpu(cpu - self.cpu_at_start);
+    }
+}
+
+impl Driver for Pace {
+    fn is_stopping(&self) -> bool {
+        self.control.is_stopping()
+    }
+
+    fn checkpoint(&mut self) -> Option<NonZeroU32> {
+        if self.control.is_stopping() {
             return None;
         }
         let since = self.seen_at.elapsed();
         if since >= LOOK {
-            self.settle(control);
+            self.settle();
             if self.share < SHARE_OF && self.credit < 0 {
                 let wait = self.credit.unsigned_abs() * SHARE_OF.unsigned_abs() / self.share.unsigned_abs();
-                if !control.sleep(Duration::from_nanos(wait)) {
+                if !self.control.sleep(Duration::from_nanos(wait)) {
                     return None;
                 }
-                self.settle(control);
+                self.settle();
             }
             self.branches = branches_after(self.branches, since);
         }
         Some(self.branches)
     }
 
-    /// Brings the account up to now.
-    pub(crate) fn settle(&mut self, control: &Control) {
-        let now = Instant::now();
-        let cpu = thread_cpu_ns();
-        let passed = i64::try_from((now - self.seen_at).as_nanos()).unwrap_or(i64::MAX / SHARE_OF);
-        let used = i64::try_from(cpu - self.cpu_seen).unwrap_or(i64::MAX);
-        let burst = i64::try_from(BURST.as_nanos()).unwrap_or(i64::MAX) / SHARE_OF * self.share;
-        let earned = passed.min(i64::MAX / SHARE_OF) / SHARE_OF * self.share;
-        self.credit = self.credit.saturating_add(earned).saturating_sub(used).min(burst);
-        self.seen_at = now;
-        self.cpu_seen = cpu;
-        control.cpu_ns.store(cpu - self.cpu_at_start, std::sync::atomic::Ordering::Relaxed);
+    fn sleep(&mut self, time: Duration) -> bool {
+        // So that the statistics are right meanwhile.
+        self.settle();
+        self.control.sleep(time)
+    }
+
+    fn cpu(&mut self) -> Duration {
+        self.settle();
+        self.control.stats().cpu
+    }
+
+    fn count(&mut self, counts: Counts) {
+        self.control.set_counts(counts);
+    }
+}
+
+impl Drop for Pace {
+    /// On the application's thread, when it has ended.
+    fn drop(&mut self) {
+        self.settle();
     }
 }
 

@@ -4,8 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::Stats;
-use crate::wamr::Budget;
+use crate::{Budget, Counts, Stats};
 
 /// Stops an application and tells what it uses.
 #[derive(Debug)]
@@ -16,10 +15,10 @@ pub(crate) struct Control {
     lock: Mutex<()>,
     wake: Condvar,
     budget: Arc<Budget>,
-    pub(crate) cpu_ns: AtomicU64,
-    pub(crate) log_lines_dropped: AtomicU64,
-    pub(crate) published: AtomicU64,
-    pub(crate) publish_refused: AtomicU64,
+    cpu_ns: AtomicU64,
+    log_lines_dropped: AtomicU64,
+    published: AtomicU64,
+    publish_refused: AtomicU64,
 }
 
 impl Control {
@@ -35,6 +34,20 @@ impl Control {
             published: AtomicU64::new(0),
             publish_refused: AtomicU64::new(0),
         }
+    }
+
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    pub(crate) fn set_cpu(&self, nanoseconds: u64) {
+        self.cpu_ns.store(nanoseconds, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_counts(&self, counts: Counts) {
+        self.log_lines_dropped.store(counts.log_lines_dropped, Ordering::Relaxed);
+        self.published.store(counts.published, Ordering::Relaxed);
+        self.publish_refused.store(counts.publish_refused, Ordering::Relaxed);
     }
 
     pub(crate) fn stop(&self) {

@@ -4,46 +4,36 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-use crate::control::Control;
-use crate::load::{ENTRY, load};
-use crate::session::{Belongings, Session};
-use crate::wamr::{Budget, Instance, Return};
-use crate::{Application, Host, Limits, Outcome, StartError, Stats};
+use super::control::Control;
+use super::pace::Pace;
+use crate::{Application, Budget, Grants, Host, Limits, Loaded, Outcome, StartError, Stats};
 
 /// The native stack of an application's thread: the interpreter needs 4 KiB of it, the rest is for the platform's host functions.
 /// What is not touched costs nothing.
 const NATIVE_STACK: usize = 256 * 1024;
 
-/// Starts an application on a thread of its own, where its module is also loaded: a hostile one takes seconds. `host` gives it
-/// what it may reach; `ended` is called once on that thread, after the application's memory is freed.
+/// Starts an application on a thread of its own, where its module is also loaded: a hostile one takes seconds. `host` gives it what
+/// it may reach; `ended` is called once on that thread, after the application's memory is freed.
 ///
-/// An `Err` is about the limits or the system; then `ended` is never called. A module that is refused ends the application with
-/// [`Outcome::Refused`].
+/// # Errors
+/// The limits are out of range, or the system gives no thread; then `ended` is never called. A module that is refused ends the
+/// application with [`Outcome::Refused`].
 pub fn start(
     application: &Application<'_>,
     host: Box<dyn Host>,
     ended: impl FnOnce(Outcome, Stats) + Send + 'static,
 ) -> Result<Running, StartError> {
-    let limits = application.limits;
-    limits.check()?;
-    let budget = Budget::new(limits.memory);
-    let control = Arc::new(Control::new(Arc::clone(&budget)));
+    application.limits.check()?;
+    let control = Arc::new(Control::new(Budget::new(application.limits.memory)));
     let end: Arc<Mutex<Option<Outcome>>> = Arc::default();
-    let belongings = Belongings::from(application);
-    let module = application.module.to_vec();
+    let owned = Owned::from(application);
     let thread = Builder::new()
         .name("application".to_owned())
         .stack_size(NATIVE_STACK)
         .spawn({
             let (control, end) = (Arc::clone(&control), Arc::clone(&end));
             move || {
-                let loaded = load(module, &limits, Arc::clone(&budget));
-                control.loaded();
-                let outcome = match loaded {
-                    Ok(instance) => run(instance, &limits, belongings, host, &control, &budget),
-                    Err(_) if control.is_stopping() => Outcome::Stopped,
-                    Err(error) => Outcome::Refused(error),
-                };
+                let outcome = run(owned, host, &control);
                 *end.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome.clone());
                 // A panic of the owner's is the owner's; the application has ended either way.
                 let _ = catch_unwind(AssertUnwindSafe(|| ended(outcome, control.stats())));
@@ -53,45 +43,41 @@ pub fn start(
     Ok(Running { control, end, thread: Some(thread) })
 }
 
-/// Runs the instance to its end and says how it ended. The instance is gone afterwards.
-fn run(
-    instance: Instance,
-    limits: &Limits,
-    belongings: Belongings,
-    host: Box<dyn Host>,
-    control: &Arc<Control>,
-    budget: &Budget,
-) -> Outcome {
-    let refused_before = budget.refused();
-    let Belongings { grants, args, env } = belongings;
-    let ended = catch_unwind(AssertUnwindSafe(|| {
-        let mut session = Session::new(limits, grants, args, env, host, Arc::clone(control));
-        if control.is_stopping() {
-            return (Return::Ended, None);
-        }
-        session.host.started();
-        let end = instance.run(ENTRY, &mut session);
-        (end, session.finish())
-    }));
-    match ended {
-        Ok((Return::Finished, _)) => Outcome::Returned,
-        // It ended by its own word, or else because it was stopped.
-        Ok((Return::Ended, outcome)) => outcome.unwrap_or(Outcome::Stopped),
-        Ok((Return::Trapped(reason), _)) => trap(reason, limits, budget.refused() > refused_before),
-        Ok((Return::Panicked(words), _)) => {
-            Outcome::Trapped { reason: format!("the device failed in a host function: {words}") }
-        }
-        Err(_) => Outcome::Trapped { reason: "the device failed in a host function".to_owned() },
+/// Loads and runs the application, and says how it ended.
+fn run(owned: Owned, host: Box<dyn Host>, control: &Arc<Control>) -> Outcome {
+    let application = owned.application();
+    let loaded = Loaded::load(application.module, application.limits, control.budget());
+    control.loaded();
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(_) if control.is_stopping() => return Outcome::Stopped,
+        Err(error) => return Outcome::Refused(error),
+    };
+    let driver = Box::new(Pace::new(application.limits.cpu_ms_per_s, Arc::clone(control)));
+    catch_unwind(AssertUnwindSafe(|| loaded.run(&application, host, driver)))
+        .unwrap_or_else(|_| Outcome::Trapped { reason: "the device failed in a host function".to_owned() })
+}
+
+/// An application that belongs to its thread.
+struct Owned {
+    module: Vec<u8>,
+    limits: Limits,
+    grants: Grants,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+}
+
+impl Owned {
+    fn application(&self) -> Application<'_> {
+        let Self { module, limits, grants, args, env } = self;
+        Application { module, limits: *limits, grants: grants.clone(), args: args.clone(), env: env.clone() }
     }
 }
 
-fn trap(reason: String, limits: &Limits, memory_refused: bool) -> Outcome {
-    if reason.contains("stack overflow") {
-        Outcome::StackOverflow { limit: limits.stack }
-    } else if memory_refused {
-        Outcome::MemoryLimit { limit: limits.memory }
-    } else {
-        Outcome::Trapped { reason }
+impl From<&Application<'_>> for Owned {
+    fn from(application: &Application<'_>) -> Self {
+        let Application { module, limits, grants, args, env } = application.clone();
+        Self { module: module.to_vec(), limits, grants, args, env }
     }
 }
 
