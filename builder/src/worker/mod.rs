@@ -16,6 +16,7 @@ mod standard_library;
 mod tools;
 mod usage;
 
+use std::ffi::OsString;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,6 +49,8 @@ pub struct Options {
     pub parallel: usize,
     /// The toolchain's folder; found by rustup if not given.
     pub toolchain: Option<PathBuf>,
+    /// Where `bwrap`, `prlimit`, `wasm-opt` and `rustup` are looked for, as `PATH` has it; `PATH` itself if not given.
+    pub search: Option<OsString>,
     /// A Cargo configuration of the operator, for a mirror of crates.io. Builds see it.
     pub registry_config: Option<PathBuf>,
 }
@@ -64,6 +67,7 @@ impl Options {
             limits: BuildLimits::default(),
             parallel: cores.div_ceil(2),
             toolchain: None,
+            search: None,
             registry_config: None,
         }
     }

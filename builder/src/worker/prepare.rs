@@ -153,7 +153,7 @@ fn copy_library(tools: &Tools, target: Target, libraries: &Path) -> anyhow::Resu
         let message = format!("run `rustup target add --toolchain {} {target}`", toolchain::RUST);
         return Err(Missing(message).into());
     }
-    copy_files(&from, libraries, |name| name.ends_with(".rlib"))?;
+    copy_files(&from, libraries, |name| name.ends_with(".rlib") || name.ends_with(".rmeta"))?;
     std::fs::create_dir_all(libraries.join("self-contained"))?;
     copy_files(&from.join("self-contained"), &libraries.join("self-contained"), |_| true)
 }

@@ -1,5 +1,6 @@
 //! The programs a build needs, found once.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -25,10 +26,11 @@ pub(super) struct Tools {
 /// # Errors
 /// The first one that is missing, with what to do.
 pub(super) fn find(options: &Options) -> Result<Tools, Failure> {
-    let sandbox = sandbox(options.sandboxing)?;
+    let search = Search(options.search.clone().or_else(|| std::env::var_os("PATH")).unwrap_or_default());
+    let sandbox = sandbox(options.sandboxing, &search)?;
     let toolchain = match &options.toolchain {
         Some(folder) => folder.clone(),
-        None => toolchain().ok_or_else(|| {
+        None => toolchain(&search).ok_or_else(|| {
             missing(format!("Rust {RUST} is missing here: run `rustup toolchain install {RUST} --profile minimal --component rust-src`"))
         })?,
     };
@@ -44,7 +46,8 @@ pub(super) fn find(options: &Options) -> Result<Tools, Failure> {
         )));
     }
     let tools = Tools {
-        wasm_opt: program("wasm-opt")
+        wasm_opt: search
+            .program("wasm-opt")
             .ok_or_else(|| missing("`wasm-opt` is missing here: install the package `binaryen`".to_owned()))?,
         toolchain,
         host,
@@ -70,7 +73,7 @@ impl Tools {
     }
 }
 
-fn sandbox(sandboxing: Sandboxing) -> Result<Sandbox, Failure> {
+fn sandbox(sandboxing: Sandboxing, search: &Search) -> Result<Sandbox, Failure> {
     if sandboxing == Sandboxing::None {
         return Ok(Sandbox::None);
     }
@@ -81,10 +84,12 @@ fn sandbox(sandboxing: Sandboxing) -> Result<Sandbox, Failure> {
         ),
         location: None,
     };
-    let bwrap =
-        program("bwrap").ok_or_else(|| no_sandbox("`bwrap` is missing here: install the package `bubblewrap`"))?;
-    let prlimit =
-        program("prlimit").ok_or_else(|| no_sandbox("`prlimit` is missing here: install the package `util-linux`"))?;
+    let bwrap = search
+        .program("bwrap")
+        .ok_or_else(|| no_sandbox("`bwrap` is missing here: install the package `bubblewrap`"))?;
+    let prlimit = search
+        .program("prlimit")
+        .ok_or_else(|| no_sandbox("`prlimit` is missing here: install the package `util-linux`"))?;
     let arguments = ["--unshare-all", "--unshare-user", "--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib"];
     let arguments =
         [&arguments[..], &["--symlink", "usr/lib64", "/lib64", "--proc", "/proc", "--", "/usr/bin/true"]].concat();
@@ -101,12 +106,12 @@ fn sandbox(sandboxing: Sandboxing) -> Result<Sandbox, Failure> {
     }
 }
 
-fn toolchain() -> Option<PathBuf> {
-    let by_rustup = program("rustup").and_then(|rustup| run(&rustup, &["which", "--toolchain", RUST, "rustc"]));
+fn toolchain(search: &Search) -> Option<PathBuf> {
+    let by_rustup = search.program("rustup").and_then(|rustup| run(&rustup, &["which", "--toolchain", RUST, "rustc"]));
     if let Some(rustc) = by_rustup {
         return Some(Path::new(rustc.trim()).parent()?.parent()?.to_owned());
     }
-    run(&program("rustc")?, &["--print", "sysroot"]).map(|sysroot| sysroot.trim().into())
+    run(&search.program("rustc")?, &["--print", "sysroot"]).map(|sysroot| sysroot.trim().into())
 }
 
 fn run(program: &Path, arguments: &[&str]) -> Option<String> {
@@ -114,10 +119,13 @@ fn run(program: &Path, arguments: &[&str]) -> Option<String> {
     if output.status.success() { String::from_utf8(output.stdout).ok() } else { None }
 }
 
-/// A program on the search path.
-fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|place| place.is_file())
+/// Where programs are looked for.
+struct Search(OsString);
+
+impl Search {
+    fn program(&self, name: &str) -> Option<PathBuf> {
+        std::env::split_paths(&self.0).map(|folder| folder.join(name)).find(|place| place.is_file())
+    }
 }
 
 fn missing(message: String) -> Failure {

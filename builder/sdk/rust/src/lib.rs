@@ -25,6 +25,6 @@ mod time;
 
 pub use config::{arg, args, config, config_or};
 pub use error::Error;
-pub use log::{Level, write};
+pub use log::{Level, write, write_line};
 pub use publish::{PAYLOAD_BYTES, TOPIC_BYTES, publish};
 pub use time::{sleep, unix_time, uptime};

@@ -30,10 +30,30 @@ pub fn write(level: Level, text: fmt::Arguments<'_>) {
     }
 }
 
+/// Like [`write`], and ends the line.
+#[inline(always)]
+pub fn write_line(level: Level, text: fmt::Arguments<'_>) {
+    match text.as_str() {
+        Some(text) => {
+            raw(level, text.as_bytes());
+            raw(level, b"\n");
+        }
+        None => format_line(level, text),
+    }
+}
+
 #[inline(never)]
 fn format(level: Level, text: fmt::Arguments<'_>) {
-    let mut line = Line { level, length: 0, text: [0; 64] };
+    let mut line = Line::new(level);
     let _ = line.write_fmt(text);
+    line.flush();
+}
+
+#[inline(never)]
+fn format_line(level: Level, text: fmt::Arguments<'_>) {
+    let mut line = Line::new(level);
+    let _ = line.write_fmt(text);
+    let _ = line.write_str("\n");
     line.flush();
 }
 
@@ -50,6 +70,10 @@ struct Line {
 }
 
 impl Line {
+    const fn new(level: Level) -> Self {
+        Self { level, length: 0, text: [0; 64] }
+    }
+
     fn flush(&mut self) {
         if self.length > 0 {
             raw(self.level, &self.text[..self.length]);
@@ -75,9 +99,7 @@ impl Write for Line {
 #[macro_export]
 macro_rules! println {
     () => { $crate::write($crate::Level::Output, ::core::format_args!("\n")) };
-    ($text:literal $($arguments:tt)*) => {
-        $crate::write($crate::Level::Output, ::core::format_args!(::core::concat!($text, "\n") $($arguments)*))
-    };
+    ($($arguments:tt)*) => { $crate::write_line($crate::Level::Output, ::core::format_args!($($arguments)*)) };
 }
 
 /// Prints without ending the line; for programs without `std`.
@@ -90,39 +112,29 @@ macro_rules! print {
 #[macro_export]
 macro_rules! eprintln {
     () => { $crate::write($crate::Level::Error, ::core::format_args!("\n")) };
-    ($text:literal $($arguments:tt)*) => {
-        $crate::write($crate::Level::Error, ::core::format_args!(::core::concat!($text, "\n") $($arguments)*))
-    };
+    ($($arguments:tt)*) => { $crate::write_line($crate::Level::Error, ::core::format_args!($($arguments)*)) };
 }
 
 /// Logs that something failed.
 #[macro_export]
 macro_rules! error {
-    ($text:literal $($arguments:tt)*) => {
-        $crate::write($crate::Level::Error, ::core::format_args!(::core::concat!($text, "\n") $($arguments)*))
-    };
+    ($($arguments:tt)*) => { $crate::write_line($crate::Level::Error, ::core::format_args!($($arguments)*)) };
 }
 
 /// Logs that something is not as it should be.
 #[macro_export]
 macro_rules! warn {
-    ($text:literal $($arguments:tt)*) => {
-        $crate::write($crate::Level::Warn, ::core::format_args!(::core::concat!($text, "\n") $($arguments)*))
-    };
+    ($($arguments:tt)*) => { $crate::write_line($crate::Level::Warn, ::core::format_args!($($arguments)*)) };
 }
 
 /// Logs something worth knowing.
 #[macro_export]
 macro_rules! info {
-    ($text:literal $($arguments:tt)*) => {
-        $crate::write($crate::Level::Info, ::core::format_args!(::core::concat!($text, "\n") $($arguments)*))
-    };
+    ($($arguments:tt)*) => { $crate::write_line($crate::Level::Info, ::core::format_args!($($arguments)*)) };
 }
 
 /// Logs something for whoever looks for a fault.
 #[macro_export]
 macro_rules! debug {
-    ($text:literal $($arguments:tt)*) => {
-        $crate::write($crate::Level::Debug, ::core::format_args!(::core::concat!($text, "\n") $($arguments)*))
-    };
+    ($($arguments:tt)*) => { $crate::write_line($crate::Level::Debug, ::core::format_args!($($arguments)*)) };
 }
