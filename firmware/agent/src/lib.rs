@@ -23,6 +23,7 @@ pub use action::{Action, ModuleLocation, StartApplication};
 pub use agent::{Agent, Board, Options};
 pub use event::{ApplicationEvent, Connection, Event, Instance};
 pub use provisioning::{MAX_ADDRESS, MAX_GATEWAYS, MAX_PROVISIONING, Pairing, Provisioning, ProvisioningError};
+pub use store::{ActionId, FlashError};
 pub use supervisor::HEALTHY_MS;
 pub use tls::{Entropy, EntropyFailed};
 pub use wasmbed_protocol::message::Level;

@@ -26,12 +26,13 @@ impl Library {
         self.stored.insert(digest, release);
     }
 
-    /// Takes in a verified Release. So many are kept as one Assignment can name; more of them push the first out.
+    /// Takes in a verified Release. So many are kept as two Assignments can name, the last and the one to come; more
+    /// of them push the first out.
     pub(crate) fn arrived(&mut self, digest: Digest, release: Release, cose: Vec<u8>) {
         if self.release(&digest).is_some() {
             return;
         }
-        if self.arrived.len() == MAX_APPLICATIONS {
+        if self.arrived.len() == 2 * MAX_APPLICATIONS {
             self.arrived.pop_front();
         }
         self.arrived.push_back((digest, release, cose));

@@ -11,8 +11,8 @@ use wasmbed_protocol::{
 
 /// From the open connection to the `Welcome`; a board without crypto hardware needs seconds for its part of TLS.
 const INTRODUCTION_TIMEOUT_MS: u64 = 30_000;
-/// A device that waits to be enrolled and hears nothing for so long connects again.
-const PENDING_TIMEOUT_MS: u64 = 10 * 60_000;
+/// Time between the heartbeats of a device that waits to be enrolled.
+const PENDING_HEARTBEAT_MS: u64 = 30_000;
 /// Bounds of what a gateway may ask for as time between heartbeats.
 const HEARTBEAT_MS: core::ops::RangeInclusive<u64> = 500..=3_600_000;
 /// Bounds of what a gateway may ask for as time before the next attempt.
@@ -80,9 +80,16 @@ enum Stage {
     /// `Hello` is said.
     Hello,
     /// The device's key is not known yet.
-    Pending,
+    Pending(Pulse),
     /// The device is known.
-    Welcomed { heartbeat_ms: u64, next: u64 },
+    Welcomed(Pulse),
+}
+
+/// When to say that the device lives.
+#[derive(Debug, PartialEq, Eq)]
+struct Pulse {
+    interval: u64,
+    next: u64,
 }
 
 impl Session {
@@ -104,7 +111,7 @@ impl Session {
     }
 
     pub(crate) fn is_welcomed(&self) -> bool {
-        matches!(self.stage, Stage::Welcomed { .. })
+        matches!(self.stage, Stage::Welcomed(_))
     }
 
     /// Name of the gateway, once it is believed.
@@ -139,8 +146,8 @@ impl Session {
     /// Whether it is time for a heartbeat; the next is planned then.
     pub(crate) fn heartbeat_due(&mut self, now: u64) -> bool {
         match &mut self.stage {
-            Stage::Welcomed { heartbeat_ms, next } if now >= *next => {
-                *next = now + *heartbeat_ms;
+            Stage::Pending(pulse) | Stage::Welcomed(pulse) if now >= pulse.next => {
+                pulse.next = now + pulse.interval;
                 true
             }
             _ => false,
@@ -151,24 +158,23 @@ impl Session {
     pub(crate) fn expired(&self, now: u64) -> Option<Ended> {
         let reason = match self.stage {
             Stage::Introduction | Stage::Hello => "the gateway said too little for too long",
-            Stage::Pending | Stage::Welcomed { .. } => "the gateway is silent",
+            Stage::Pending(_) | Stage::Welcomed(_) => "the gateway is silent",
         };
         (now >= self.silent_at()).then(|| Ended::because(reason))
     }
 
     pub(crate) fn next_deadline(&self) -> u64 {
-        match self.stage {
-            Stage::Welcomed { next, .. } => next.min(self.silent_at()),
-            _ => self.silent_at(),
+        match &self.stage {
+            Stage::Pending(pulse) | Stage::Welcomed(pulse) => pulse.next.min(self.silent_at()),
+            Stage::Introduction | Stage::Hello => self.silent_at(),
         }
     }
 
     fn silent_at(&self) -> u64 {
-        match self.stage {
+        match &self.stage {
             Stage::Introduction | Stage::Hello => self.opened + INTRODUCTION_TIMEOUT_MS,
-            Stage::Pending => self.heard + PENDING_TIMEOUT_MS,
             // Every heartbeat is answered, so two that are not say enough.
-            Stage::Welcomed { heartbeat_ms, .. } => self.heard + 2 * heartbeat_ms + SILENCE_GRACE_MS,
+            Stage::Pending(pulse) | Stage::Welcomed(pulse) => self.heard + 2 * pulse.interval + SILENCE_GRACE_MS,
         }
     }
 
@@ -199,13 +205,14 @@ impl Session {
                 if welcome.version != u32::from(wasmbed_protocol::VERSION) {
                     return Err(Ended::because("the gateway chose a protocol version this device does not speak"));
                 }
-                let heartbeat_ms = clamp(u64::from(welcome.heartbeat_ms), HEARTBEAT_MS);
-                self.stage = Stage::Welcomed { heartbeat_ms, next: now + heartbeat_ms };
+                let interval = clamp(u64::from(welcome.heartbeat_ms), HEARTBEAT_MS);
+                self.stage = Stage::Welcomed(Pulse { interval, next: now + interval });
                 Ok(Heard::Welcomed { name: welcome.name, time_ms: welcome.time_ms })
             }
             GatewayMessage::Enrollment(enrollment) => match enrollment.state {
                 EnrollmentState::Pending => {
-                    self.stage = Stage::Pending;
+                    let interval = PENDING_HEARTBEAT_MS;
+                    self.stage = Stage::Pending(Pulse { interval, next: now + interval });
                     Ok(Heard::Pending { reason: enrollment.reason })
                 }
                 EnrollmentState::Refused => Err(Ended {

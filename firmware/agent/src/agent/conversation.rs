@@ -2,7 +2,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -12,6 +12,7 @@ use wasmbed_protocol::{DeviceMessage, Nonce, VERSION};
 
 use super::Agent;
 use super::durable::Purpose;
+use crate::action::Action;
 use crate::event::Connection;
 use crate::link::LinkEvent;
 use crate::session::{Ended, Heard, Session};
@@ -43,7 +44,7 @@ impl Agent {
                     self.urgent.clear();
                     self.installer.disconnected();
                     self.changed = true;
-                    self.say(Level::Warn, format!("no session: {reason}"));
+                    self.tell_down(reason);
                 }
             }
         }
@@ -105,6 +106,7 @@ impl Agent {
             Heard::Welcomed { name, time_ms } => {
                 self.clock = Some((time_ms, self.now));
                 self.link.succeeded();
+                self.down = None;
                 self.changed = true;
                 let gateway = self.session.as_ref().map(|session| session.gateway().to_owned()).unwrap_or_default();
                 self.say(Level::Info, format!("in session as {name} at gateway {gateway}"));
@@ -123,6 +125,17 @@ impl Agent {
             }
             Heard::Alive { time_ms } => self.clock = Some((time_ms, self.now)),
             Heard::Unknown => {}
+        }
+    }
+
+    /// The same reason again and again is told to a gateway once.
+    fn tell_down(&mut self, reason: String) {
+        let text = format!("no session: {reason}");
+        if self.down.as_ref() == Some(&reason) {
+            self.actions.push_back(Action::Log { level: Level::Warn, text });
+        } else {
+            self.down = Some(reason);
+            self.say(Level::Warn, text);
         }
     }
 
@@ -173,11 +186,13 @@ impl Agent {
     }
 
     fn heartbeat(&mut self) {
+        // A gateway that does not know the device learns no more than that it lives.
+        let welcomed = self.session.as_ref().is_some_and(Session::is_welcomed);
         let used = u32::try_from(self.supervisor.memory_used()).unwrap_or(u32::MAX);
         let heartbeat = Heartbeat {
             uptime_ms: self.now - self.started,
             memory_free: self.board.memory.saturating_sub(used),
-            applications: self.supervisor.pulses(),
+            applications: if welcomed { self.supervisor.pulses() } else { Vec::new() },
         };
         self.urgently(&heartbeat.into());
     }

@@ -123,6 +123,8 @@ impl Agent {
 
     /// Makes a set of entries durable, and acts on them then: what is acted on survives a reset.
     pub(super) fn remember(&mut self, entries: Vec<Entry>, cose: Vec<u8>) {
+        // Now, and not when it is durable: what arrives until then belongs to the Assignment after this one.
+        self.library.keep_arrived(|digest| entries.iter().any(|entry| entry.release.0 == *digest));
         if self.assigned.as_ref() == Some(&entries) {
             // Each session brings the same decision with a nonce of its own; flash is spared that.
             return;
@@ -143,8 +145,6 @@ impl Agent {
             self.assigned = None;
         }
         self.supervisor.assign(entries, self.now);
-        let needed = self.supervisor.needed();
-        self.library.keep_arrived(|digest| needed.releases.contains(digest));
         self.changed = true;
     }
 }

@@ -18,6 +18,11 @@ const LONGEST_HOLD_MS: u64 = 5 * 60_000;
 /// A gateway that does not answer a `Fetch` in this time is asked again.
 const ASK_AGAIN_MS: u64 = 20_000;
 
+/// Bytes of the store's log that Releases leave free, or a quarter of it if that is less.
+const MAX_RESERVE: u32 = 1_024;
+/// Bytes that a Release takes in the log besides its own, at most.
+const RECORD_OVERHEAD: u32 = 80;
+
 #[derive(Debug, Default)]
 pub(super) struct Installer {
     /// Whether the store is at work for it.
@@ -119,10 +124,21 @@ impl Agent {
         }
         if self.store.release(&digest).is_none() {
             let Some(cose) = self.library.arrived_bytes(&digest) else { return Progress::Next };
-            let accepted = self.store.put(Key::Release(digest), cose.to_vec());
+            let accepted = match self.room_for_release(cose.len()) {
+                Ok(()) => self.store.put(Key::Release(digest), cose.to_vec()),
+                Err(full) => Err(full),
+            };
             return self.accepted(accepted, application, digest, Purpose::Release(digest));
         }
         self.install_module(application, digest, module, size)
+    }
+
+    /// Releases never fill the log: what is decided about them (records, an Assignment, a KeySet) always has room.
+    fn room_for_release(&self, length: usize) -> Result<(), StoreError> {
+        let (used, capacity) = self.store.log_use();
+        let free = capacity.saturating_sub(used).saturating_sub(MAX_RESERVE.min(capacity / 4));
+        let needed = u32::try_from(length).unwrap_or(u32::MAX).saturating_add(RECORD_OVERHEAD);
+        if needed <= free { Ok(()) } else { Err(StoreError::Full { needed, available: free }) }
     }
 
     fn install_module(&mut self, application: &str, release: Digest, module: Digest, size: u32) -> Progress {

@@ -29,6 +29,9 @@ use crate::tls::{Entropy, TlsIdentity};
 use durable::Purposes;
 use install::Installer;
 
+/// Most features that fit a `Hello`.
+const MAX_FEATURES: usize = 16;
+
 /// What an agent needs to know before it starts.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -49,7 +52,7 @@ pub struct Board {
     pub name: String,
     /// Memory for applications, in bytes.
     pub memory: u32,
-    /// What it can run and do, such as `wasm32` and `gpio`; at most 16.
+    /// What it can run and do, such as `wasm32` and `gpio`. The first 16 are told.
     pub features: Vec<String>,
 }
 
@@ -77,6 +80,8 @@ pub struct Agent {
     assigned: Option<Vec<Entry>>,
     link: Link,
     session: Option<Session>,
+    /// Why there was no session last time.
+    down: Option<String>,
     outbox: Outbox,
     /// Frames that go before what is in the outbox.
     urgent: Vec<u8>,
@@ -91,7 +96,8 @@ impl Agent {
     /// # Errors
     /// No store can work with this geometry.
     pub fn new(options: Options, now_ms: u64) -> Result<Self, GeometryError> {
-        let Options { provisioning, board, geometry, entropy } = options;
+        let Options { provisioning, mut board, geometry, entropy } = options;
+        board.features.truncate(MAX_FEATURES);
         let key = SigningKey::from_seed(&provisioning.seed);
         let trust = Trust {
             key: key.public(),
@@ -117,6 +123,7 @@ impl Agent {
             assigned: None,
             link: Link::new(identity, entropy, provisioning.gateways.clone(), now_ms),
             session: None,
+            down: None,
             outbox: Outbox::default(),
             urgent: Vec::new(),
             actions: VecDeque::new(),

@@ -160,7 +160,7 @@ impl Application {
     pub(super) fn next_deadline(&self) -> Option<u64> {
         let run = match self.run {
             Run::Waiting { until } => Some(until),
-            Run::Active { since: Some(since), .. } if !self.record.confirmed => Some(since + HEALTHY_MS),
+            Run::Active { what, since: Some(since), .. } if self.is_on_trial(what) => Some(since + HEALTHY_MS),
             Run::Active { since: Some(since), .. } if self.attempts > 0 => Some(since + STABLE_MS),
             _ => None,
         };

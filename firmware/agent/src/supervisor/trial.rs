@@ -88,8 +88,13 @@ impl Application {
         }
     }
 
+    /// Whether this run is to show whether its release is healthy.
+    pub(super) fn is_on_trial(&self, what: Target) -> bool {
+        self.record.current == Some(what.slot) && !self.record.confirmed
+    }
+
     pub(super) fn confirm(&mut self, what: Target) {
-        if self.record.current == Some(what.slot) && !self.record.confirmed {
+        if self.is_on_trial(what) {
             self.record.confirmed = true;
             self.record.restarts = 0;
         }
@@ -97,8 +102,7 @@ impl Application {
 
     pub(super) fn failed(&mut self, what: Target, reason: String, world: &World, now: u64) {
         self.error = Some(reason.clone());
-        let unproven = self.record.current == Some(what.slot) && !self.record.confirmed;
-        if unproven && self.fall_back(what.slot.release, what.counter, reason, world) {
+        if self.is_on_trial(what) && self.fall_back(what.slot.release, what.counter, reason, world) {
             return;
         }
         let policy = world.ready.get(&what.slot.release).map(|ready| &ready.restart);

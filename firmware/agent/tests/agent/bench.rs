@@ -74,6 +74,7 @@ pub struct Bench {
     pub before_delivery: Option<Change>,
     /// Whether bytes reach the device one by one.
     pub piecewise: bool,
+    pub trap_reason: String,
     /// Whether flash refuses to be written.
     pub flash_full: bool,
 }
@@ -125,6 +126,7 @@ impl Bench {
             reboots: 0,
             before_delivery: None,
             piecewise: false,
+            trap_reason: "unreachable executed".into(),
             flash_full: false,
         }
     }
@@ -334,7 +336,7 @@ impl Bench {
         }
         match verb {
             "exit" => self.tell(instance, ApplicationEvent::Exited { code: number.unwrap_or(0) as i32 }),
-            "trap" => self.tell(instance, ApplicationEvent::Trapped { reason: "unreachable executed".into() }),
+            "trap" => self.tell(instance, ApplicationEvent::Trapped { reason: self.trap_reason.clone() }),
             _ => {
                 let trap_at = (verb == "trap-after").then(|| self.now + number.unwrap_or(0));
                 self.runs.insert(instance, Running { start, trap_at });

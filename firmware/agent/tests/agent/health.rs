@@ -240,3 +240,22 @@ fn what_an_old_run_still_says_changes_nothing() {
     assert_eq!(bench.started.len(), 2);
     assert_eq!(bench.phase("hello"), Some(Phase::Running));
 }
+
+#[test]
+fn a_damaged_module_is_bridged_by_the_release_before_and_fetched_again() {
+    let (one, two) = (Built::new("hello", "run 1"), Built::new("hello", "run 2"));
+    let mut bench = running(&one);
+    offer(&mut bench, &two);
+    bench.advance(HEALTHY_MS / 2);
+    let place = bench.started[1].module.offset as usize + 100;
+    bench.flash.medium_mut()[place] ^= 0x10;
+    bench.online = false;
+    bench.reboot();
+    bench.advance(60_000);
+    assert!(bench.said("a stored module is damaged"), "{:?}", bench.log);
+    assert_eq!(bench.running("hello"), [module(&one)]);
+    bench.online = true;
+    bench.advance(60_000);
+    assert_eq!(bench.running("hello"), [module(&two)]);
+    assert_eq!(bench.phase("hello"), Some(Phase::Running));
+}

@@ -262,6 +262,28 @@ fn a_module_larger_than_the_flash_is_reported_and_the_old_one_runs_on() {
 }
 
 #[test]
+fn more_applications_than_the_store_can_remember_are_reported_and_the_others_run() {
+    let built: Vec<Built> =
+        (0..16).map(|n| Built::sized(&format!("application-{n:02}-{}", "y".repeat(40)), "run", 300)).collect();
+    let mut bench = Bench::new();
+    assign(&mut bench, &built.iter().collect::<Vec<_>>());
+    bench.advance(60_000);
+    let phase = |one: &Built| bench.reported(&one.release.application).unwrap();
+    let (running, waiting): (Vec<_>, Vec<_>) =
+        built.iter().map(phase).partition(|report| report.phase == Phase::Running);
+    assert!(running.len() > 5 && waiting.len() > 3, "{} run, {} wait", running.len(), waiting.len());
+    for report in waiting {
+        assert!(report.error.as_deref().is_some_and(|error| error.contains("the store is full")), "{report:?}");
+    }
+    assert!(!bench.said("cannot be kept over a reset"), "{:?}", bench.log);
+    bench.online = false;
+    let count = running.len();
+    bench.reboot();
+    bench.run();
+    assert_eq!(bench.runs.len(), count);
+}
+
+#[test]
 fn flash_that_takes_no_writes_is_reported_and_tried_again() {
     let one = Built::new("hello", "run 1");
     let mut bench = Bench::new();

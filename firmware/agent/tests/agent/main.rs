@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod bench;
+mod chaos;
 mod fleet;
 mod gateway;
 mod health;

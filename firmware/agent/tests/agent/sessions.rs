@@ -1,11 +1,12 @@
 //! Connecting, losing, and connecting again.
 
+use wasmbed_agent::store::{Area, Geometry};
 use wasmbed_agent::{Action, Agent, Event};
-use wasmbed_protocol::message::{Enrollment, EnrollmentState, Welcome};
+use wasmbed_protocol::message::{Enrollment, EnrollmentState, Phase, Welcome};
 use wasmbed_protocol::pairing::{Code, EXPORTER_LABEL, EXPORTER_LENGTH};
 use wasmbed_protocol::{DeviceMessage, GatewayMessage};
 
-use crate::bench::{Bench, device_key};
+use crate::bench::{Bench, GEOMETRY, device_key};
 use crate::fleet::{Built, Fleet};
 use crate::life::{assign, module, running};
 
@@ -119,11 +120,66 @@ fn a_device_that_waits_for_approval_stays_and_works_when_it_comes() {
     bench.say(Enrollment { state: EnrollmentState::Pending, reason, retry_ms: 5_000 });
     bench.advance(300_000);
     assert_eq!(bench.hellos(), 1, "it waits in its session");
+    let heartbeats = bench.plan.heard.iter().filter(|message| matches!(message, DeviceMessage::Heartbeat(_)));
+    assert_eq!(heartbeats.count(), 10, "and says that it lives");
     bench.say(Welcome { version: 1, name: "device-1".into(), heartbeat_ms: 10_000, time_ms: 0 });
     assign(&mut bench, &[&one]);
     bench.reassign();
     bench.advance(5_000);
     assert_eq!(bench.running("hello"), [module(&one)]);
+}
+
+#[test]
+fn a_device_that_waits_for_approval_notices_a_dead_connection() {
+    let mut bench = Bench::new();
+    bench.plan.known = false;
+    bench.run();
+    bench.say(Enrollment { state: EnrollmentState::Pending, reason: "wait".into(), retry_ms: 5_000 });
+    bench.plan.tamper = Some(Box::new(|_, answers| answers.clear()));
+    bench.advance(70_000);
+    assert_eq!(bench.hellos(), 2);
+}
+
+#[test]
+fn releases_that_arrive_while_an_assignment_is_written_are_kept() {
+    let (one, two, three) = (Built::new("hello", "run 1"), Built::new("hello", "run 2"), Built::new("hello", "run 3"));
+    let mut bench = running(&one);
+    let nonce = bench.gateway.as_ref().and_then(|(_, gateway)| gateway.nonce).unwrap();
+    // Both decisions reach the device in one piece, before its flash had time for the first.
+    let mut messages = Vec::new();
+    for built in [&two, &three] {
+        assign(&mut bench, &[built]);
+        messages.extend(bench.plan.assignment(nonce));
+    }
+    let (_, gateway) = bench.gateway.as_mut().unwrap();
+    messages.iter().for_each(|message| gateway.say(message));
+    bench.deliver();
+    bench.run();
+    bench.advance(10_000);
+    assert_eq!(bench.running("hello"), [module(&three)], "{:?}", bench.reported("hello"));
+}
+
+#[test]
+fn many_applications_with_long_reasons_fit_a_hello() {
+    let long = "x".repeat(250);
+    let built: Vec<Built> =
+        (0..16).map(|n| Built::sized(&format!("application-{n:02}-{}", "y".repeat(45)), "trap", 300)).collect();
+    let geometry = Geometry {
+        log: Area { unit: 16_384, ..GEOMETRY.log },
+        modules: Area { address: 65_536, ..GEOMETRY.modules },
+        ..GEOMETRY
+    };
+    let mut bench = Bench::with_geometry(Fleet::default(), geometry);
+    assign(&mut bench, &built.iter().collect::<Vec<_>>());
+    bench.trap_reason = long.clone();
+    bench.advance(600_000);
+    assert!(built.iter().all(|one| bench.phase(&one.release.application) == Some(Phase::Failed)));
+    bench.plan.heard.clear();
+    bench.hang_up();
+    bench.advance(5_000);
+    assert_eq!(bench.hellos(), 1);
+    let reasons = bench.reports().into_iter().filter(|report| report.error.as_ref() == Some(&long)).count();
+    assert_eq!(reasons, 16, "the reasons follow on their own");
 }
 
 #[test]
