@@ -1,0 +1,88 @@
+//! Statuses are views: what is deleted comes back, what is somebody else's stays.
+
+use serde_json::json;
+use wasmbed_api::{DevicePhase, GatewayPhase};
+use wasmbed_protocol::ReleaseDigest;
+use wasmbed_protocol::message::{GatewayMessage, Heartbeat, Phase, Report};
+
+use crate::device::{Device, key};
+use crate::fleet::Fleet;
+
+fn report(phase: Phase) -> Report {
+    Report {
+        application: "hello".into(),
+        release: ReleaseDigest([2; 32]),
+        phase,
+        restarts: 0,
+        error: (phase == Phase::Failed).then(|| "trap: unreachable".into()),
+        fallback: None,
+    }
+}
+
+#[tokio::test]
+async fn a_status_deleted_by_hand_comes_back() {
+    let fleet = Fleet::start().await;
+    fleet.declare_key("sensor-1", 1).await;
+    fleet.wait_phase("sensor-1", DevicePhase::Enrolled).await;
+    fleet.patch_device_status("sensor-1", json!(null)).await;
+    fleet.wait_phase("sensor-1", DevicePhase::Enrolled).await;
+
+    let (mut device, _) = Device::join(&fleet.address, &key(1)).await;
+    device.send(report(Phase::Running)).await;
+    let before = fleet.wait_device("sensor-1", |status| status.applications.len() == 1).await;
+    fleet.patch_device_status("sensor-1", json!({ "phase": null, "session": null, "applications": null })).await;
+    let after = fleet.wait_device("sensor-1", |status| status.applications.len() == 1 && status.phase.is_some()).await;
+    assert_eq!((after.phase, after.session, after.applications), (before.phase, before.session, before.applications));
+
+    let patch = kube::api::Patch::Merge(json!({ "status": { "address": null, "connectedDevices": 77 } }));
+    let api = fleet.api::<wasmbed_api::Gateway>();
+    api.patch_status(crate::fleet::NAME, &Default::default(), &patch).await.unwrap();
+    fleet.wait_gateway(|status| status.address.is_some() && status.connected_devices == Some(1)).await;
+}
+
+#[tokio::test]
+async fn an_applications_failure_is_in_the_status_with_its_reason() {
+    let fleet = Fleet::start().await;
+    fleet.declare_key("sensor-1", 1).await;
+    fleet.wait_phase("sensor-1", DevicePhase::Enrolled).await;
+    let (mut device, _) = Device::join(&fleet.address, &key(1)).await;
+    device.send(report(Phase::Failed)).await;
+    let status = fleet.wait_device("sensor-1", |status| !status.applications.is_empty()).await;
+    assert_eq!(status.applications[0].phase.as_str(), "Failed");
+    assert_eq!(status.applications[0].error.as_deref(), Some("trap: unreachable"));
+    device.send(report(Phase::Erased)).await;
+    fleet.wait_device("sensor-1", |status| status.applications.is_empty()).await;
+}
+
+#[tokio::test]
+async fn heartbeats_touch_no_database() {
+    let fleet = Fleet::start().await;
+    fleet.declare_key("sensor-1", 1).await;
+    fleet.wait_phase("sensor-1", DevicePhase::Enrolled).await;
+    let (mut device, _) = Device::join(&fleet.address, &key(1)).await;
+    fleet.wait_phase("sensor-1", DevicePhase::Connected).await;
+    fleet.wait_gateway(|status| status.connected_devices == Some(1)).await;
+    let version = async || fleet.api::<wasmbed_api::Device>().get("sensor-1").await.unwrap().metadata.resource_version;
+    let before = version().await;
+    for uptime_ms in 0..50 {
+        device.send(Heartbeat { uptime_ms, memory_free: 6, applications: vec![] }).await;
+        assert!(matches!(device.receive().await, Some(GatewayMessage::HeartbeatAck(_))));
+    }
+    // A change that must be written comes after whatever the heartbeats would have caused.
+    fleet.declare_key("sensor-2", 2).await;
+    fleet.wait_phase("sensor-2", DevicePhase::Enrolled).await;
+    assert_eq!(version().await, before);
+}
+
+#[tokio::test]
+async fn a_gateway_without_a_credential_says_what_is_missing() {
+    let fleet = Fleet::start().await;
+    let name = format!("gateway-{}", crate::fleet::NAME);
+    let api = fleet.api::<k8s_openapi::api::core::v1::Secret>();
+    api.delete(&name, &Default::default()).await.unwrap();
+    let status = fleet.wait_gateway(|status| status.phase == Some(GatewayPhase::Failed)).await;
+    let ready = wasmbed_api::condition(&status.conditions, "Ready").unwrap();
+    assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "NoIdentity"));
+    assert!(ready.message.contains("wasmbed keys"), "{}", ready.message);
+    assert!(crate::device::Connector::new(&key(1)).connect(&fleet.address).await.is_err());
+}
