@@ -5,7 +5,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `provisioning.cbor` | its identity, whom it trusts and where it connects; written once by `wasmbed provision` or the emulator |
+//! | `provisioning.cbor` | its identity, whom it trusts, where it connects; from `wasmbed provision` or the emulator |
 //! | `flash.bin` | its flash: [`FlashFile`] |
 //! | `lock` | held while the device runs, with the process id in it |
 //! | `pins/` | its simulated pins, one file each: [`pins`] |
@@ -13,14 +13,14 @@
 //! [`run`] runs one device until the process is asked to end. A [`Swarm`] runs many in one process, for load.
 //!
 //! # What it costs
-//! One thread, and one more for each running application (256 KiB of stack reserved, a few KiB of it touched), for each
-//! connection being made and for each probe of a host name. No asynchronous runtime. Beside the program's text a device needs
-//! its TLS session, the mirror of its log and its applications' own memory; measured on x86-64 Linux, a process with one
-//! device in session and one application stays below 8 MB of resident memory, a good part of which is shared text.
+//! One thread, and one more for each running application, for each connection being made and for each probe of a host
+//! name. No asynchronous runtime. A process with one device in session and one application with a page of memory has
+//! about 0.8 MB of memory of its own (TLS session, mirror of the log, application; measured on x86-64 Linux); what else
+//! is resident is the program's text, which processes of the same program share.
 //!
 //! # What power loss means here
-//! For this device `kill -9` is the loss of power: whatever the process wrote is in the system's cache and stays. Should the
-//! machine itself lose power, the checksums of the store find what is damaged, and the device fetches it again.
+//! For this device `kill -9` is the loss of power: whatever the process wrote is in the system's cache and stays. Should
+//! the machine itself lose power, the checksums of the store find what is damaged, and the device fetches it again.
 
 mod applications;
 mod connection;
@@ -43,15 +43,15 @@ pub use swarm::{Stopper, Swarm};
 /// What a device needs to know before it starts.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The folder it lives in; it must hold `provisioning.cbor`. In this process' log the device is named for it. (The gateway
-    /// tells the device its name; this one is for people who look at the process.)
+    /// The folder it lives in; it must hold `provisioning.cbor`. In this process' log the device is named for it. (The
+    /// gateway tells the device its name; this one is for people who look at the process.)
     pub dir: PathBuf,
     /// Whether the device ends when standard input does, as a child of a supervisor should.
     pub with_parent: bool,
 }
 
-/// Runs one device until SIGTERM or SIGINT asks the process to end; then its applications are stopped and its connection is
-/// closed.
+/// Runs one device until SIGTERM or SIGINT asks the process to end; then its applications are stopped and its
+/// connection is closed.
 ///
 /// # Errors
 /// The folder cannot be used: no or bad provisioning, in use by another process, unwritable, full.

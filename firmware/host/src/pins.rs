@@ -7,7 +7,7 @@
 //! | `led0`, `led1` | outputs | `0` or `1`, written by the device: `watch cat pins/led0` |
 //! | `button0`, `button1` | inputs | `0` or `1`, read by the device: `echo 1 > pins/button0` |
 //! | `gpio0`, `gpio1` | either, as the application opens them | like the above |
-//! | `adc0`, `adc1` | analogue inputs | `simulated` (a slow triangle between 1,300 and 2,000 mV), or a number of millivolts to read instead |
+//! | `adc0`, `adc1` | analogue inputs | `simulated` (a slow triangle, 1,300 to 2,000 mV), or the millivolts to read |
 //!
 //! A file appears when an application opens the pin for the first time.
 

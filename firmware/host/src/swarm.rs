@@ -103,6 +103,15 @@ impl Swarm {
     /// # Errors
     /// The event loop fails.
     pub fn run(mut self) -> Result<(), DeviceError> {
+        let why = self.serve()?;
+        for device in &mut self.devices {
+            device.end(why);
+        }
+        Ok(())
+    }
+
+    /// Serves all devices; returns why it should end.
+    fn serve(&mut self) -> Result<&'static str, DeviceError> {
         let mut events = Events::with_capacity(64);
         loop {
             let now = self.now();
@@ -117,22 +126,16 @@ impl Swarm {
             for event in &events {
                 match event.token() {
                     WAKER => {}
-                    SIGNALS => return Ok(self.end("a signal asked the process to")),
+                    SIGNALS => return Ok("a signal asked the process to"),
                     Token(number) => self.devices[number].ready(now),
                 }
             }
             while let Ok((number, letter)) = self.letters.try_recv() {
                 match letter {
-                    Letter::Stop => return Ok(self.end("it was asked to")),
+                    Letter::Stop => return Ok("it was asked to"),
                     letter => self.devices[number].take(letter, self.poll.registry(), now),
                 }
             }
-        }
-    }
-
-    fn end(&mut self, why: &str) {
-        for device in &mut self.devices {
-            device.end(why);
         }
     }
 

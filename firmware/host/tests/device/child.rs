@@ -61,7 +61,8 @@ impl Process {
     pub(crate) fn start_limited(role: Role, dir: &Path, bytes: u64) -> Process {
         let program = std::env::current_exe().unwrap();
         let mut command = Command::new("bash");
-        // The shell counts in KiB. An ignored signal stays ignored over exec, so that a write fails instead of killing the process.
+        // The shell counts in KiB. An ignored signal stays ignored over exec, so that a write fails instead of killing
+        // the process.
         let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", bytes / 1024);
         command.args(["-c", &script, "bash"]).arg(program);
         command.args(["--exact", "child::as_a_child", "--nocapture", "--test-threads=1"]);

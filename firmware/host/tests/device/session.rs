@@ -7,8 +7,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use wasmbed_protocol::DeviceMessage;
+use wasmbed_device::Swarm;
 use wasmbed_protocol::message::{Level, Phase};
+use wasmbed_protocol::{DeviceMessage, SigningKey};
 
 use crate::child::{Process, Role};
 use crate::fleet::{Built, Fleet, key};
@@ -44,22 +45,30 @@ fn built(application: &str, text: &str) -> Built {
     built
 }
 
-/// A gateway that one device at a time connects to.
+/// A gateway that one device connects to.
 struct Server {
     listener: TcpListener,
+    device: SigningKey,
     plan: Plan,
     current: Option<(TcpStream, Gateway)>,
 }
 
 impl Server {
     fn new() -> Server {
+        Server::of(9)
+    }
+
+    /// For the device with that key.
+    fn of(number: u8) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
-        Server { listener, plan: Plan::new(Fleet::default(), key(9).public()), current: None }
+        let device = key(number);
+        let plan = Plan::new(Fleet::default(), device.public());
+        Server { listener, device, plan, current: None }
     }
 
     fn provision(&self, dir: &Path) {
-        let mut provisioning = self.plan.fleet.provisioning(&key(9));
+        let mut provisioning = self.plan.fleet.provisioning(&self.device);
         provisioning.gateways = vec![format!("localhost:{}", self.listener.local_addr().unwrap().port())];
         fs::write(dir.join("provisioning.cbor"), provisioning.encode().unwrap()).unwrap();
     }
@@ -222,9 +231,56 @@ fn a_module_that_does_not_run_is_reported_and_not_the_end() {
     let _process = Process::start(Role::Device, dir.path());
     server.until("the good one", printed("Hello from one!"));
     server.until("why the bad one does not run", |heard| {
-        heard.iter().any(|message| {
-            matches!(message, DeviceMessage::Report(report) if report.application == "bad" && report.phase == Phase::Failed
-                && report.error.as_ref().is_some_and(|error| error.contains("env")))
+        heard.iter().any(|message| match message {
+            DeviceMessage::Report(report) if report.application == "bad" && report.phase == Phase::Failed => {
+                report.error.as_ref().is_some_and(|error| error.contains("env"))
+            }
+            _ => false,
         })
     });
+}
+
+#[test]
+fn a_full_disk_is_reported_and_the_download_goes_on_once_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::new();
+    server.provision(dir.path());
+    let process = Process::start(Role::Device, dir.path());
+    server.until("a Hello", |heard| hellos(heard) == 1);
+    process.kill();
+    // The log has room, the modules behind it have not.
+    let process = Process::start_limited(Role::Device, dir.path(), u64::from(wasmbed_device::geometry().log.end()));
+    server.assign(&[built("blinker", &BLINKER.replace("TEXT", "one!"))]);
+    server.until("what is wrong", |heard| {
+        heard.iter().any(|message| match message {
+            DeviceMessage::Log(log) => log.level == Level::Error && log.text.contains("no space left"),
+            _ => false,
+        })
+    });
+    process.signal(Signal::SIGTERM);
+    assert!(process.wait().1);
+    let _process = Process::start(Role::Device, dir.path());
+    server.until("the output", printed("Hello from one!"));
+}
+
+#[test]
+fn several_devices_share_one_process() {
+    let mut servers: Vec<Server> = (20..24).map(Server::of).collect();
+    let dirs: Vec<_> = servers.iter().map(|_| tempfile::tempdir().unwrap()).collect();
+    let mut swarm = Swarm::new().unwrap();
+    for (server, dir) in servers.iter_mut().zip(&dirs) {
+        server.provision(dir.path());
+        server.assign(&[built("blinker", &BLINKER.replace("TEXT", "one!"))]);
+        swarm.add(dir.path()).unwrap();
+    }
+    let stopper = swarm.stopper();
+    let swarm = std::thread::spawn(move || swarm.run());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !servers.iter().all(|server| printed("Hello from one!")(&server.plan.heard)) {
+        assert!(Instant::now() < deadline, "not all of them run");
+        servers.iter_mut().for_each(Server::serve);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    stopper.stop();
+    swarm.join().unwrap().unwrap();
 }
