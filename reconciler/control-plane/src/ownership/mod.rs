@@ -1,0 +1,15 @@
+//! Who owns which field of an object: `managedFields`, server-side apply and its conflicts. Pure.
+//!
+//! The rules are those of structured-merge-diff, which kube-apiserver uses.
+
+mod apply;
+mod compare;
+mod field_set;
+mod managers;
+mod merge;
+mod remove;
+mod shape;
+
+pub(crate) use apply::{ApplyError, Scope, apply, track_update};
+#[cfg(test)]
+pub(crate) use field_set::FieldSet;
