@@ -49,8 +49,8 @@ pub(crate) enum Heard {
     Chunk(Chunk),
     /// The gateway lives, and this is its clock.
     Alive { time_ms: u64 },
-    /// A message of a newer protocol: skipped.
-    Unknown,
+    /// A message of a newer protocol, or a Release the device has.
+    Nothing,
 }
 
 /// The session cannot go on.
@@ -119,19 +119,21 @@ impl Session {
         &self.gateway
     }
 
-    /// Takes in the body of a frame. `server_key` is the key of this connection.
+    /// Takes in the body of a frame. `server_key` is the key of this connection; Releases that are `known` need no
+    /// second verification.
     pub(crate) fn receive(
         &mut self,
         frame: &[u8],
         server_key: Option<PublicKey>,
         trust: &Trust,
+        known: impl Fn(&ReleaseDigest) -> bool,
         now: u64,
     ) -> Result<Heard, Ended> {
         self.heard = now;
         let message = match GatewayMessage::decode(frame) {
             Ok(message) => message,
             Err(wasmbed_protocol::DecodeError::UnknownKind(_)) if self.stage != Stage::Introduction => {
-                return Ok(Heard::Unknown);
+                return Ok(Heard::Nothing);
             }
             Err(error) => return Err(Ended::because(&error.to_string())),
         };
@@ -139,7 +141,7 @@ impl Session {
             (GatewayMessage::Introduction(introduction), None) => self.introduced(introduction, server_key, trust),
             (_, None) => Err(Ended::because("the gateway did not introduce itself first")),
             (GatewayMessage::Introduction(_), Some(_)) => Err(Ended::because("the gateway introduced itself twice")),
-            (message, Some(_)) => self.said(message, trust, now),
+            (message, Some(_)) => self.said(message, trust, known, now),
         }
     }
 
@@ -198,7 +200,13 @@ impl Session {
         Ok(Heard::Introduced { epoch, keyset: introduction.keyset })
     }
 
-    fn said(&mut self, message: GatewayMessage, trust: &Trust, now: u64) -> Result<Heard, Ended> {
+    fn said(
+        &mut self,
+        message: GatewayMessage,
+        trust: &Trust,
+        known: impl Fn(&ReleaseDigest) -> bool,
+        now: u64,
+    ) -> Result<Heard, Ended> {
         match message {
             GatewayMessage::Introduction(_) => Err(Ended::because("the gateway introduced itself twice")),
             GatewayMessage::Welcome(welcome) => {
@@ -222,13 +230,17 @@ impl Session {
             },
             GatewayMessage::HeartbeatAck(ack) => Ok(Heard::Alive { time_ms: ack.time_ms }),
             _ if !self.is_welcomed() => Err(Ended::because("the gateway gave work before it said Welcome")),
-            GatewayMessage::SignedRelease(signed) => Ok(self.release(signed.cose)),
+            GatewayMessage::SignedRelease(signed) => Ok(self.release(signed.cose, known)),
             GatewayMessage::SignedAssignment(signed) => Ok(self.assignment(signed.cose, trust)),
             GatewayMessage::Chunk(chunk) => Ok(Heard::Chunk(chunk)),
         }
     }
 
-    fn release(&self, cose: Vec<u8>) -> Heard {
+    fn release(&self, cose: Vec<u8>, known: impl Fn(&ReleaseDigest) -> bool) -> Heard {
+        // Every session brings all Releases; verifying one costs a small processor a tenth of a second.
+        if Release::read_unverified(&cose).is_ok_and(|(digest, _)| known(&digest)) {
+            return Heard::Nothing;
+        }
         match Release::verify(&cose, self.keys()) {
             Ok((digest, release)) => Heard::Release { digest, release, cose },
             Err(refusal) => Heard::NotBelieved { what: "a Release", refusal },

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use wasmbed_protocol::message::{Heartbeat, Hello, Level, Pairing, Report};
 use wasmbed_protocol::pairing::Proof;
-use wasmbed_protocol::{DeviceMessage, Nonce, VERSION};
+use wasmbed_protocol::{DeviceMessage, Nonce, ReleaseDigest, VERSION};
 
 use super::Agent;
 use super::durable::Purpose;
@@ -91,7 +91,8 @@ impl Agent {
     fn frame(&mut self, frame: &[u8]) {
         let server_key = self.link.server_key();
         let Some(session) = &mut self.session else { return };
-        match session.receive(frame, server_key, &self.trust, self.now) {
+        let known = |digest: &ReleaseDigest| self.library.release(&digest.0).is_some();
+        match session.receive(frame, server_key, &self.trust, known, self.now) {
             Ok(heard) => self.heard(heard),
             Err(ended) => self.end(ended),
         }
@@ -105,14 +106,12 @@ impl Agent {
             }
             Heard::Welcomed { name, time_ms } => {
                 self.clock = Some((time_ms, self.now));
-                self.link.succeeded();
                 self.down = None;
                 self.changed = true;
                 let gateway = self.session.as_ref().map(|session| session.gateway().to_owned()).unwrap_or_default();
                 self.say(Level::Info, format!("in session as {name} at gateway {gateway}"));
             }
             Heard::Pending { reason } => {
-                self.link.succeeded();
                 self.say(Level::Warn, format!("waiting to be enrolled: {reason}"));
             }
             Heard::Release { digest, release, cose } => self.library.arrived(digest.0, release, cose),
@@ -123,8 +122,12 @@ impl Agent {
                     self.end(Ended::because(lie));
                 }
             }
-            Heard::Alive { time_ms } => self.clock = Some((time_ms, self.now)),
-            Heard::Unknown => {}
+            Heard::Alive { time_ms } => {
+                // Not before: a gateway that welcomes and closes at once must not be called without pause.
+                self.link.succeeded();
+                self.clock = Some((time_ms, self.now));
+            }
+            Heard::Nothing => {}
         }
     }
 

@@ -179,7 +179,9 @@ impl Agent {
 
     /// Does everything that can be done now.
     fn settle(&mut self) {
-        self.supervisor.tick(self.now);
+        if self.supervisor.next_deadline().is_some_and(|deadline| deadline <= self.now) {
+            self.supervisor.tick(self.now);
+        }
         loop {
             let mut busy = self.take_store_events();
             busy |= self.take_link_events();

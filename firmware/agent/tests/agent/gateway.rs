@@ -212,7 +212,10 @@ pub fn config_of(presented: Vec<PublicKey>, signer: &SigningKey) -> ServerConfig
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("TLS 1.3")
-        .with_client_cert_verifier(Arc::new(AnyClient(provider().signature_verification_algorithms)))
+        .with_client_cert_verifier(Arc::new(AnyClient {
+            algorithms: provider().signature_verification_algorithms,
+            refuses: false,
+        }))
         .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(Arc::new(certified))));
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.max_fragment_size = Some(TLS_MAX_FRAGMENT);
@@ -225,9 +228,25 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
+/// A server that lets no device in.
+pub fn config_that_refuses(key: &SigningKey) -> ServerConfig {
+    let config = config(key, key);
+    let refuse = Arc::new(AnyClient { algorithms: provider().signature_verification_algorithms, refuses: true });
+    let mut refusing = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("TLS 1.3")
+        .with_client_cert_verifier(refuse)
+        .with_cert_resolver(config.cert_resolver.clone());
+    refusing.alpn_protocols = config.alpn_protocols;
+    refusing
+}
+
 /// Takes any device that proves its key, as gateways do: who it is comes after.
 #[derive(Debug)]
-struct AnyClient(WebPkiSupportedAlgorithms);
+struct AnyClient {
+    algorithms: WebPkiSupportedAlgorithms,
+    refuses: bool,
+}
 
 impl ClientCertVerifier for AnyClient {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
@@ -240,7 +259,7 @@ impl ClientCertVerifier for AnyClient {
         _intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        Ok(ClientCertVerified::assertion())
+        if self.refuses { Err(Error::General("no".into())) } else { Ok(ClientCertVerified::assertion()) }
     }
 
     fn verify_tls12_signature(
@@ -258,7 +277,12 @@ impl ClientCertVerifier for AnyClient {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature_with_raw_key(message, &SubjectPublicKeyInfoDer::from(cert.as_ref()), dss, &self.0)
+        verify_tls13_signature_with_raw_key(
+            message,
+            &SubjectPublicKeyInfoDer::from(cert.as_ref()),
+            dss,
+            &self.algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -79,11 +79,24 @@ fn after_a_session_the_next_attempt_comes_soon() {
     bench.online = false;
     bench.advance(600_000);
     bench.online = true;
-    bench.advance(60_000);
+    bench.advance(80_000);
     assert_eq!(bench.hellos(), 1);
     bench.hang_up();
     bench.advance(1_000);
     assert_eq!(bench.hellos(), 2);
+}
+
+#[test]
+fn a_gateway_that_welcomes_and_closes_is_not_called_without_pause() {
+    let mut bench = Bench::new();
+    let end = 600_000;
+    while bench.now < end {
+        bench.advance(50);
+        if bench.gateway.is_some() {
+            bench.hang_up();
+        }
+    }
+    assert!(bench.hellos() < 50, "{} sessions in ten minutes", bench.hellos());
 }
 
 #[test]

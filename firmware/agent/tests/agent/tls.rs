@@ -7,7 +7,7 @@ use wasmbed_protocol::message::Introduction;
 
 use crate::bench::Bench;
 use crate::fleet::{Built, Fleet, key};
-use crate::gateway::{Gateway, config, config_of};
+use crate::gateway::{Gateway, config, config_of, config_that_refuses};
 use crate::life::{assign, module, running};
 
 /// A server that holds this key and presents that one; nothing must come of it.
@@ -56,6 +56,16 @@ fn a_server_without_a_key_or_with_several_is_refused() {
         assert!(bench.plan.heard.is_empty());
         assert!(bench.said("no session: TLS"), "{:?}", bench.log);
     }
+}
+
+#[test]
+fn a_device_whose_key_is_refused_learns_it_although_its_own_handshake_was_done() {
+    let mut bench = Bench::new();
+    bench.make_gateway = Box::new(|fleet| Gateway::with_config(config_that_refuses(&fleet.gateway)));
+    bench.advance(60_000);
+    assert!(bench.plan.heard.is_empty());
+    assert!(bench.said("no session: TLS"), "{:?}", bench.log);
+    assert!(bench.addresses.len() < 30, "it backs off: {} attempts in a minute", bench.addresses.len());
 }
 
 #[test]
