@@ -103,12 +103,7 @@ proptest! {
 
 /// A word that a loss of power cut short is found when the download goes on: it goes back instead of on, and no further
 /// than allowed.
-fn follow(
-    model: &mut Model,
-    rig: &Rig,
-    op: &Op,
-    outcome: Ended, expected: Ended
-) {
+fn follow(model: &mut Model, rig: &Rig, op: &Op, outcome: Ended, expected: Ended) {
     if outcome == expected {
         return;
     }
