@@ -84,10 +84,15 @@ proptest! {
     }
 
     #[test]
-    fn what_was_accepted_together_survives_as_a_prefix(ops in vec(op(), 1..12), steps in 0..400_u32, tear in 0..TEARS.len()) {
+    fn what_was_accepted_together_survives_as_a_prefix(
+        ops in vec(op(), 1..12),
+        steps in 0..400_u32,
+        tear in 0..TEARS.len(),
+    ) {
         let mut rig = Rig::new(geometry(8));
         // Appends name the place they go on at, so of the modules only what needs no place is asked for at once.
-        let ops: Vec<Op> = ops.into_iter().filter(|op| matches!(op, Op::Put(..) | Op::Remove(_) | Op::KeySet(..))).collect();
+        let is_of_a_key = |op: &Op| matches!(op, Op::Put(..) | Op::Remove(_) | Op::KeySet(..));
+        let ops: Vec<Op> = ops.into_iter().filter(is_of_a_key).collect();
         let mut models = vec![Model::new(geometry(8))];
         for op in &ops {
             let mut model = models.last().unwrap().clone();
@@ -96,7 +101,8 @@ proptest! {
         }
         let cut = rig.drive(&mut Some(Cut { steps, tear: TEARS[tear] })).is_err();
         let observed = rig.reboot().observed();
-        let found = models.iter().rposition(|model| model.visible() == observed).expect("it is one of the states in between");
+        let found = models.iter().rposition(|model| model.visible() == observed);
+        let found = found.expect("it is one of the states in between");
         prop_assert!(cut || models[found] == *models.last().unwrap());
     }
 }
