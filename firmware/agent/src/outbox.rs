@@ -11,6 +11,10 @@ use wasmbed_protocol::message::{Log, Output, Report};
 pub(crate) const MAX_OUTBOX: usize = 8 * 1024;
 /// What an entry costs besides its text.
 const ENTRY: usize = 48;
+/// Lines and outputs go at forty a second, after this many at once: within what a gateway takes of one device, so that
+/// what is too much is dropped here, where it is known who made it.
+const PERIOD_MS: u64 = 25;
+const BURST: u64 = 150;
 
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
@@ -18,6 +22,8 @@ pub(crate) struct Outbox {
     entries: VecDeque<Entry>,
     size: usize,
     dropped: BTreeMap<Source, u32>,
+    /// When all that was sent would have been sent, had it gone at an even pace.
+    paid_until: u64,
 }
 
 /// Whose entries are counted together: an application's lines, an application's outputs, the agent's lines.
@@ -69,18 +75,27 @@ impl Outbox {
         self.push(Entry::Output(output));
     }
 
-    /// The next thing to say: states first, then lines and outputs in their order.
-    pub(crate) fn next(&mut self) -> Option<DeviceMessage> {
+    /// The next thing to say: states first, then lines and outputs in their order and at their pace.
+    pub(crate) fn next(&mut self, now: u64) -> Option<DeviceMessage> {
         if let Some((_, report)) = self.reports.pop_first() {
             return Some(report.into());
         }
+        if self.next_deadline().is_some_and(|deadline| now < deadline) {
+            return None;
+        }
         let entry = self.entries.pop_front()?;
+        self.paid_until = self.paid_until.max(now) + PERIOD_MS;
         self.size -= entry.size();
         let dropped = self.dropped.remove(&entry.source());
         Some(match entry {
             Entry::Log(log) => Log { dropped, ..log }.into(),
             Entry::Output(output) => Output { dropped, ..output }.into(),
         })
+    }
+
+    /// When the next line or output may go, if one waits.
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        (!self.entries.is_empty()).then(|| self.paid_until.saturating_sub(BURST * PERIOD_MS))
     }
 
     fn push(&mut self, entry: Entry) {

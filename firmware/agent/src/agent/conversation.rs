@@ -66,7 +66,7 @@ impl Agent {
             let mut frames = core::mem::take(&mut self.urgent);
             let welcomed = self.session.as_ref().is_some_and(Session::is_welcomed);
             while welcomed && frames.len() < GATHER {
-                let Some(message) = self.outbox.next() else { break };
+                let Some(message) = self.outbox.next(self.now) else { break };
                 // Lines and reports are bounded before they get here; one that is too long all the same is not said.
                 if let Ok(frame) = message.to_frame() {
                     frames.extend_from_slice(&frame);

@@ -166,7 +166,10 @@ impl Agent {
             return None;
         }
         let session = self.session.as_ref().map(Session::next_deadline);
-        [self.link.next_deadline(), session, self.supervisor.next_deadline(), self.installer.next_deadline()]
+        let welcomed = self.session.as_ref().is_some_and(Session::is_welcomed);
+        // What could go now waits for the platform to take what went before, which is an event of its own.
+        let paced = self.outbox.next_deadline().filter(|deadline| welcomed && *deadline > self.now);
+        [self.link.next_deadline(), session, paced, self.supervisor.next_deadline(), self.installer.next_deadline()]
             .into_iter()
             .flatten()
             .min()

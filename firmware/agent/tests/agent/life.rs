@@ -373,6 +373,29 @@ fn what_is_logged_offline_waits_and_what_does_not_fit_is_counted() {
 }
 
 #[test]
+fn a_flood_goes_at_a_pace_that_gateways_take_and_the_rest_is_counted() {
+    let one = Built::new("hello", "run 1");
+    let mut bench = running(&one);
+    let instance = bench.started[0].instance;
+    bench.plan.heard.clear();
+    for second in 0..10 {
+        for n in 0..500 {
+            let event = ApplicationEvent::Log { level: Level::Stdout, text: format!("{second} {n}") };
+            bench.hand(Event::Application { instance, event });
+        }
+        bench.advance(1_000);
+    }
+    bench.advance(10_000);
+    let logs = bench.plan.heard.iter().filter_map(|message| match message {
+        DeviceMessage::Log(log) => Some(log.dropped.unwrap_or(0)),
+        _ => None,
+    });
+    let (sent, dropped) = logs.fold((0, 0), |(sent, dropped), more| (sent + 1, dropped + more));
+    assert!((400..=750).contains(&sent), "{sent} lines were sent");
+    assert_eq!(sent + dropped, 5_000, "every line is sent or counted");
+}
+
+#[test]
 fn a_flood_of_one_application_does_not_cost_its_neighbour_a_line() {
     let (one, two) = (Built::new("flood", "run 1"), Built::new("quiet", "run 2"));
     let mut bench = running(&one);
