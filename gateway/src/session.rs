@@ -245,8 +245,10 @@ impl Session {
 
     /// A known device cannot be served now: it is told so instead of being welcomed.
     pub(crate) fn turn_away(&mut self, reason: &str) {
-        self.actions.clear();
-        self.refuse(reason, RETRY);
+        if !matches!(self.state, State::Closed) {
+            self.actions.clear();
+            self.refuse(reason, RETRY);
+        }
     }
 
     /// The signer has pushed an Assignment that names these Releases. It goes out once they all can.

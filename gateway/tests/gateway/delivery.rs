@@ -123,8 +123,7 @@ async fn what_applications_say_reaches_those_who_watch() {
     let mut device = joined(&fleet).await;
     let log = Log { application: Some("hello".into()), level: Level::Stdout, text: "Hello!".into(), dropped: None };
     device.send(log).await;
-    let output =
-        Output { application: "hello".into(), topic: "t".into(), payload: vec![0x18, 0x2a], dropped: None };
+    let output = Output { application: "hello".into(), topic: "t".into(), payload: vec![0x18, 0x2a], dropped: None };
     device.send(output).await;
     let mut seen = Vec::new();
     while seen.len() < 2 {

@@ -130,8 +130,7 @@ async fn a_proof_made_for_another_session_is_worth_nothing() {
 
 #[tokio::test]
 async fn unknown_keys_from_one_source_are_kept_up_to_a_quota() {
-    let fleet =
-        Fleet::with(Default::default(), Limits { pending_per_source: 2, ..Limits::default() }).await;
+    let fleet = Fleet::with(Default::default(), Limits { pending_per_source: 2, ..Limits::default() }).await;
     let mut waiting = Vec::new();
     for number in 1..=2 {
         let mut device = Device::hello(&fleet.address, &key(number), hello()).await;

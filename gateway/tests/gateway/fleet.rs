@@ -20,8 +20,8 @@ use wasmbed_api::{
 use wasmbed_control_plane::ControlPlane;
 use wasmbed_gateway::{Limits, Options};
 use wasmbed_protocol::signed::{
-    Artifact, Assignment, Capabilities, Configuration, Entry, Format, IoLimits, Limits as ReleaseLimits,
-    RestartPolicy, RunState,
+    Artifact, Assignment, Capabilities, Configuration, Entry, Format, IoLimits, Limits as ReleaseLimits, RestartPolicy,
+    RunState,
 };
 use wasmbed_protocol::{Credential, KeySet, ModuleDigest, Nonce, ReleaseDigest, Thumbprint};
 use wasmbed_streams::live::LiveHub;
@@ -72,7 +72,8 @@ impl Fleet {
         };
         fleet.write_keyset(1).await;
         let credential = Credential { fleet: FLEET.into(), gateway: NAME.into(), tls_key: key(TLS).public() };
-        let data = [("tls.seed", key(TLS).seed().to_vec()), ("credential.cose", credential.sign(&key(GATEWAY_CA)).unwrap())];
+        let data =
+            [("tls.seed", key(TLS).seed().to_vec()), ("credential.cose", credential.sign(&key(GATEWAY_CA)).unwrap())];
         let data = data.into_iter().map(|(entry, bytes)| (entry.to_owned(), ByteString(bytes))).collect();
         let metadata = ObjectMeta { name: Some(format!("gateway-{NAME}")), ..ObjectMeta::default() };
         let secret = Secret { metadata, data: Some(data), ..Secret::default() };
@@ -204,7 +205,8 @@ impl Fleet {
     }
 
     pub(crate) async fn module(&self, module: &[u8]) {
-        let metadata = ObjectMeta { name: Some(format!("module-{}", ModuleDigest::of(module))), ..ObjectMeta::default() };
+        let metadata =
+            ObjectMeta { name: Some(format!("module-{}", ModuleDigest::of(module))), ..ObjectMeta::default() };
         let data = [(MODULE_ENTRY.to_owned(), ByteString(module.to_vec()))].into();
         self.apply(&ConfigMap { metadata, binary_data: Some(data), ..ConfigMap::default() }).await;
     }
