@@ -15,7 +15,8 @@ use wasmbed_builder::{BuildOutcome, BuildRequest, Client, Closure, Failure, Fail
 
 use crate::plan::Fingerprint;
 use crate::source::{Repository, SourceError};
-use inputs::{GitTree, Inputs};
+pub(crate) use inputs::GitTree;
+use inputs::Inputs;
 
 /// The wait before a build is asked for again that failed for a reason of the builder's own.
 const RETRY: Duration = Duration::from_secs(5);

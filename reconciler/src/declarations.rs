@@ -174,6 +174,28 @@ impl Declarations {
         })
     }
 
+    /// The file an object is declared in, from the repository's root, and its content.
+    pub(crate) fn file_of(&self, id: &ObjectId) -> Option<(&str, Oid)> {
+        let file = &self.objects.get(id)?.file;
+        Some((&file.path, file.blob))
+    }
+
+    /// The spec of a declared Application.
+    pub(crate) fn application(&self, id: &ObjectId) -> Option<&ApplicationSpec> {
+        match self.object(id)? {
+            Object::Application(application) => Some(&application.spec),
+            _ => None,
+        }
+    }
+
+    /// A declared Device.
+    pub(crate) fn device(&self, id: &ObjectId) -> Option<&Device> {
+        match self.object(id)? {
+            Object::Device(device) => Some(device),
+            _ => None,
+        }
+    }
+
     /// The declared applications.
     pub(crate) fn applications(&self) -> impl Iterator<Item = (&Arc<str>, &ApplicationSpec)> {
         self.of_kind(Kind::Application).filter_map(|(name, object)| match object {

@@ -13,6 +13,7 @@ mod follow;
 mod hooks;
 mod options;
 pub mod plan;
+pub mod preview;
 mod reconciler;
 mod release;
 mod rollout;

@@ -3,6 +3,7 @@
 mod accept;
 mod bring;
 mod deletions;
+mod enroll;
 mod prune;
 mod report;
 
@@ -13,7 +14,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 use wasmbed_api::declarations::Object;
-use wasmbed_api::{FleetSpec, Held};
+use wasmbed_api::{FleetSpec, Held, Name, PublicKey};
 use wasmbed_protocol::SigningKey;
 
 use crate::build::Builds;
@@ -52,6 +53,8 @@ pub struct Reconciler {
     settled: HashMap<ObjectId, (Fingerprint, Fingerprint)>,
     targets: Targets,
     reported: report::Reported,
+    /// The head and the keys of the last attempt to commit keys.
+    enrolled: Option<(gix::ObjectId, BTreeMap<Name, PublicKey>)>,
 }
 
 /// A revision that may be applied.
@@ -127,6 +130,7 @@ impl Reconciler {
             settled: HashMap::new(),
             targets: Targets::default(),
             reported: report::Reported::default(),
+            enrolled: None,
         })
     }
 
@@ -197,6 +201,7 @@ impl Reconciler {
                     let declarations = Arc::clone(accepted.loaded.declarations());
                     self.applied = Some((accepted.revision.id.to_string(), declarations));
                 }
+                self.enroll(&fleet.spec, &accepted).await;
             }
         }
         summary.held.splice(0..0, self.held.iter().cloned());

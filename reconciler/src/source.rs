@@ -8,6 +8,7 @@ mod error;
 mod interval;
 mod repository;
 mod watch;
+mod write;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 use wasmbed_api::declarations::Object;
@@ -45,6 +46,9 @@ pub(super) struct Outcome {
     pub(super) held: Vec<Held>,
     pub(super) failures: Vec<String>,
 }
+
+/// A change and, if it was written, the fingerprint it should have now.
+type WriteResult<'c> = (&'c Change, kube::Result<Option<Fingerprint>>);
 
 /// How the build of an application stands, for its status.
 pub(super) struct Standing {
@@ -185,7 +189,9 @@ impl Reconciler {
             let same = |change: &Change| change.id.kind == first.id.kind && change.action.is_delete() == first.action.is_delete();
             let (group, others) = rest.split_at(rest.iter().take_while(|change| same(change)).count());
             rest = others;
-            let writes = group.iter().map(|change| self.write_change(fleet, declarations, change));
+            // Boxed, because the compiler cannot tell that unboxed ones of many lifetimes may move between threads.
+            let writes: Vec<BoxFuture<'_, WriteResult<'_>>> =
+                group.iter().map(|change| self.write_change(fleet, declarations, change).boxed()).collect();
             let results: Vec<_> = futures::stream::iter(writes).buffer_unordered(CONCURRENT_WRITES).collect().await;
             for (change, result) in results {
                 match result {
@@ -214,7 +220,7 @@ impl Reconciler {
         fleet: &str,
         declarations: &Declarations,
         change: &'c Change,
-    ) -> (&'c Change, kube::Result<Option<Fingerprint>>) {
+    ) -> WriteResult<'c> {
         let what = watched(change.id.kind);
         let work = match change.id.kind {
             Kind::Application => self.works.get(&change.id.name),

@@ -85,6 +85,16 @@ pub enum SourceError {
         /// What happened.
         detail: String,
     },
+    /// A commit could not be pushed.
+    #[error("cannot push to `{url}`, branch `{branch}`: {detail}; nothing was committed, it is tried again on the next revision")]
+    Push {
+        /// The address.
+        url: String,
+        /// The branch.
+        branch: String,
+        /// git's words.
+        detail: String,
+    },
     /// The process is ending.
     #[error("the fetch was interrupted because the process ends")]
     Interrupted,
@@ -104,6 +114,7 @@ impl SourceError {
             Self::Fetch { .. } => "FetchFailed",
             Self::RevisionMissing { .. } => "RevisionMissing",
             Self::Cache { .. } => "CacheFailed",
+            Self::Push { .. } => "PushFailed",
             Self::Interrupted => "Interrupted",
         }
     }

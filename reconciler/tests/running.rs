@@ -1,0 +1,171 @@
+//! The reconciler as it runs: what happens by itself, and how soon.
+
+mod support;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::json;
+use support::declare::{application, device};
+use support::world::{FLEET, World};
+use wasmbed_api::{Application, Device, Fleet, Gateway, Release};
+
+async fn is_applied(world: &World, revision: &str) -> bool {
+    world.status().await.applied_revision.as_deref() == Some(revision)
+}
+
+#[tokio::test]
+async fn a_push_to_a_local_repository_is_brought_about_at_once() {
+    let world = World::new().await;
+    let running = world.run();
+    let head = world.repository.head();
+    world.until("the first revision is applied", || is_applied(&world, &head)).await;
+    let head = world.repository.write("fleet/hello.yaml", &application("hello", &["d1"], 2)).push("second");
+    // The interval is an hour: only the watch can tell.
+    world.until("the second revision is applied", || is_applied(&world, &head)).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_people_change_or_delete_in_the_cluster_is_put_back() {
+    let world = World::new().await;
+    let running = world.run();
+    let head = world.repository.head();
+    world.until("the first revision is applied", || is_applied(&world, &head)).await;
+
+    world.patch::<Device>("d1", json!({ "spec": { "gatewayId": "gateway-9" } })).await;
+    let spec_is_back = || async { world.device("d1").await.spec.gateway_id.is_some_and(|id| id.as_str() == "gateway-1") };
+    world.until("the spec is put back", spec_is_back).await;
+
+    world.patch::<Device>("d1", json!({ "metadata": { "labels": { "wasmbed.github.io/gateway": "x", "own": "stays" } } })).await;
+    let label_is_back = || async {
+        let labels = world.device("d1").await.metadata.labels.unwrap_or_default();
+        labels.get("wasmbed.github.io/gateway").is_some_and(|label| label == "gateway-1") && labels.contains_key("own")
+    };
+    world.until("the label is put back, and what others added stays", label_is_back).await;
+
+    world.api::<Application>().delete("hello", &DeleteParams::default()).await.expect("deleted");
+    world.until("the application is back", || async { world.api::<Application>().get("hello").await.is_ok() }).await;
+
+    let release = world.releases().await.remove(0);
+    let (name, module) = (release.metadata.name.expect("named"), format!("module-{}", release.spec.artifacts[0].digest));
+    world.api::<Release>().delete(&name, &DeleteParams::default()).await.expect("deleted");
+    world.api::<ConfigMap>().delete(&module, &DeleteParams::default()).await.expect("deleted");
+    world.until("the release is back", || async { world.api::<Release>().get(&name).await.is_ok() }).await;
+    world.until("the module is back", || async { world.api::<ConfigMap>().get(&module).await.is_ok() }).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn statuses_deleted_by_hand_come_back() {
+    let world = World::new().await;
+    let running = world.run();
+    let head = world.repository.head();
+    world.until("the first revision is applied", || is_applied(&world, &head)).await;
+    world.wipe_status::<Fleet>(FLEET).await;
+    world.until("the fleet's status is back", || is_applied(&world, &head)).await;
+    let phase = || async { world.application("hello").await.status.and_then(|status| status.phase) };
+    world.until("the application has a phase", || async { phase().await.is_some() }).await;
+    world.wipe_status::<Application>("hello").await;
+    world.until("the application's status is back", || async { phase().await.is_some() }).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_suspended_fleet_is_left_as_it_is() {
+    let world = World::new().await;
+    let running = world.run();
+    let head = world.repository.head();
+    world.until("the first revision is applied", || is_applied(&world, &head)).await;
+    world.patch::<Fleet>(FLEET, json!({ "spec": { "suspend": true } })).await;
+    let says_so = || async {
+        let conditions = world.status().await.conditions;
+        conditions.iter().any(|condition| condition.type_ == "Ready" && condition.reason == "Suspended")
+    };
+    world.until("the status says so", says_so).await;
+    let second = world.repository.write("fleet/d3.yaml", &device("d3")).push("another device");
+    world.patch::<Device>("d1", json!({ "spec": { "architecture": "by-hand" } })).await;
+    world.patch::<Fleet>(FLEET, json!({ "spec": { "suspend": null } })).await;
+    world.until("it is taken up again", || is_applied(&world, &second)).await;
+    assert_eq!(world.device("d1").await.spec.architecture, None);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_webhook_that_knows_the_token_makes_it_ask_at_once() {
+    let world = World::new().await;
+    let secret: Secret = serde_json::from_value(json!({ "metadata": { "name": "hook" }, "stringData": {}, "data": { "token": "dDBrZW4=" } })).expect("a Secret");
+    world.api::<Secret>().create(&Default::default(), &secret).await.expect("created");
+    let url = world.repository.url();
+    world.fleet_spec(json!({ "url": url, "path": "fleet", "interval": "1h", "webhookTokenRef": { "name": "hook" } })).await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let running = world.run_with(wasmbed_reconciler::Options { hooks: Some(free), ..world.options() });
+    let head = world.repository.head();
+    world.until("the first revision is applied", || is_applied(&world, &head)).await;
+    assert_eq!(post(free, "/hooks/wrong").await, "404");
+    assert_eq!(post(free, "/hooks/t0ken").await, "202");
+    running.stop().await;
+}
+
+async fn post(address: std::net::SocketAddr, path: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(address).await.expect("connected");
+    let request = format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("answered");
+    answer.split(' ').nth(1).expect("a status").to_owned()
+}
+
+#[tokio::test]
+async fn a_device_that_proved_its_code_gets_its_key_committed() {
+    use wasmbed_protocol::pairing::{Code, Proof};
+    let world = World::new().await;
+    let code = Code::new([9; 16]);
+    let public = |key: wasmbed_protocol::PublicKey| wasmbed_api::PublicKey::from_bytes(key.0);
+    let declared = format!(
+        "# The sensor in the hall.\napiVersion: wasmbed.github.io/v0\nkind: Device\nmetadata: {{name: hall}}\nspec:\n  gatewayId: gateway-1\n  pairing:\n    publicKey: {}\n",
+        public(code.key().public())
+    );
+    world.repository.write("fleet/hall.yaml", &declared).push("a device with a code");
+    let secret: Secret = serde_json::from_value(json!({ "metadata": { "name": "write" } })).expect("a Secret");
+    world.api::<Secret>().create(&Default::default(), &secret).await.expect("created");
+    let url = world.repository.url();
+    world.fleet_spec(json!({ "url": url, "path": "fleet", "interval": "1h", "writeSecretRef": { "name": "write" } })).await;
+    let running = world.run();
+    let head = world.repository.head();
+    world.until("the first revision is applied", || is_applied(&world, &head)).await;
+
+    let key = wasmbed_protocol::SigningKey::from_seed(&[3; 32]).public();
+    let other = wasmbed_protocol::SigningKey::from_seed(&[4; 32]).public();
+    let proof = Proof::new(&code, &[5; 32], "hall", &key);
+    let bytes = |bytes: &[u8]| wasmbed_api::ByteString(bytes.to_vec());
+    let pending = |key: wasmbed_protocol::PublicKey| {
+        json!({
+            "publicKey": public(key), "source": "10.0.0.7", "device": "hall", "pairedWith": "hall",
+            "exporter": bytes(&[5; 32]), "proof": bytes(&proof.0),
+        })
+    };
+    let says = |pending: Vec<serde_json::Value>| {
+        let status = json!({
+            "apiVersion": "wasmbed.io/v1", "kind": "Gateway", "metadata": { "name": "gateway-1" },
+            "status": { "pending": pending },
+        });
+        let api = world.api::<Gateway>();
+        async move {
+            let gateway = PatchParams::apply("wasmbed-gateway").force();
+            api.patch_status("gateway-1", &gateway, &Patch::Apply(status)).await.expect("reported");
+        }
+    };
+    // A gateway that lies about who proved it gets nothing committed.
+    says(vec![pending(other)]).await;
+    says(vec![pending(other), pending(key)]).await;
+    let has_key = || async { world.device("hall").await.spec.public_key == Some(public(key)) };
+    world.until("the key is committed and applied", has_key).await;
+    world.repository.git(&["pull", "--quiet", "--ff-only", "origin", "main"]);
+    let text = std::fs::read_to_string(world.repository.copy().join("fleet/hall.yaml")).expect("read");
+    assert!(text.starts_with("# The sensor in the hall."), "{text}");
+    assert!(text.contains(&format!("publicKey: {}", public(key))), "{text}");
+    assert!(!text.contains(&public(other).to_string()));
+    assert!(world.repository.git(&["log", "-1", "--format=%s"]).contains("Enroll hall"));
+    running.stop().await;
+}

@@ -1,0 +1,197 @@
+//! A fleet's repository, a real API in this process, and the reconciler between them.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::time::Duration;
+
+use kube::api::{Api, Patch, PatchParams};
+use kube::{Client, Resource};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use wasmbed_api::{Application, Device, Fleet, FleetStatus, Gateway, Release, Rollout};
+use wasmbed_control_plane::ControlPlane;
+use wasmbed_protocol::SigningKey;
+use wasmbed_reconciler::{Options, Reconciler, Summary, reconcile_once, run};
+
+use super::declare::{application, device, gateway};
+use super::git;
+
+/// Namespace and name of the fleet.
+pub const FLEET: &str = "home";
+/// How long a test waits for something that happens at once.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct World {
+    pub repository: git::Fleet,
+    pub client: Client,
+    state: tempfile::TempDir,
+    _control_plane: ControlPlane,
+}
+
+impl World {
+    /// A gateway, two devices and the application `hello`, pushed; and a Fleet that follows them.
+    pub async fn new() -> Self {
+        let state = tempfile::tempdir().expect("a folder");
+        let options = wasmbed_control_plane::Options::new(state.path().join("api"), wasmbed_api::crds());
+        let control_plane = ControlPlane::open(options.namespace(FLEET)).await.expect("an API");
+        let client = control_plane.client(FLEET);
+        let repository = git::Fleet::new();
+        repository
+            .write("fleet/gateway.yaml", &gateway("gateway-1"))
+            .write("fleet/devices.yaml", &format!("{}---\n{}", device("d1"), device("d2")))
+            .write("fleet/hello.yaml", &application("hello", &["d1", "d2"], 1))
+            .push("first");
+        let world = Self { repository, client, state, _control_plane: control_plane };
+        let url = world.repository.url();
+        world.fleet_spec(json!({ "url": url, "path": "fleet", "interval": "1h" })).await;
+        world
+    }
+
+    /// Applies the Fleet, as `wasmbed up` does.
+    pub async fn fleet_spec(&self, spec: Value) {
+        let fleet = json!({
+            "apiVersion": "wasmbed.github.io/v1alpha1", "kind": "Fleet", "metadata": { "name": FLEET }, "spec": spec,
+        });
+        let applied = PatchParams::apply("wasmbed-up").force();
+        self.api::<Fleet>().patch(FLEET, &applied, &Patch::Apply(fleet)).await.expect("a Fleet");
+    }
+
+    pub fn options(&self) -> Options {
+        Options {
+            client: self.client.clone(),
+            namespace: FLEET.to_owned(),
+            state: self.state.path().to_owned(),
+            release_key: SigningKey::from_seed(&[1; 32]),
+            builder: self.state.path().join("no-builder.sock"),
+            hooks: None,
+        }
+    }
+
+    /// `wasmbed reconcile --once`, by a process that remembers nothing.
+    pub async fn reconcile(&self) -> Summary {
+        reconcile_once(self.options()).await.expect("reconciled")
+    }
+
+    /// A reconciler that remembers; see [`step`].
+    pub fn reconciler(&self) -> Reconciler {
+        Reconciler::new(&self.options()).expect("caches")
+    }
+
+    /// The reconciler as it runs.
+    pub fn run(&self) -> Running {
+        self.run_with(self.options())
+    }
+
+    pub fn run_with(&self, options: Options) -> Running {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            let ended = run(options, async { drop(stopped.await) }).await;
+            ended.expect("runs until told to stop");
+        });
+        Running { stop: Some(stop), task }
+    }
+
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = kube::core::NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), FLEET)
+    }
+
+    pub async fn names<K>(&self) -> Vec<String>
+    where
+        K: Resource<Scope = kube::core::NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+        K::DynamicType: Default,
+    {
+        let list = self.api::<K>().list(&Default::default()).await.expect("listed");
+        list.items.iter().filter_map(|object| object.meta().name.clone()).collect()
+    }
+
+    pub async fn device(&self, name: &str) -> Device {
+        self.api().get(name).await.expect("the device")
+    }
+
+    pub async fn application(&self, name: &str) -> Application {
+        self.api().get(name).await.expect("the application")
+    }
+
+    pub async fn gateway(&self, name: &str) -> Gateway {
+        self.api().get(name).await.expect("the gateway")
+    }
+
+    pub async fn rollout(&self, name: &str) -> Rollout {
+        self.api().get(name).await.expect("the rollout")
+    }
+
+    pub async fn releases(&self) -> Vec<Release> {
+        self.api().list(&Default::default()).await.expect("listed").items
+    }
+
+    pub async fn status(&self) -> FleetStatus {
+        self.api::<Fleet>().get(FLEET).await.expect("the fleet").status.unwrap_or_default()
+    }
+
+    /// Changes an object as a person does with `kubectl patch`.
+    pub async fn patch<K>(&self, name: &str, patch: Value)
+    where
+        K: Resource<Scope = kube::core::NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+        K::DynamicType: Default,
+    {
+        let by_hand = PatchParams { field_manager: Some("kubectl-edit".to_owned()), ..PatchParams::default() };
+        self.api::<K>().patch(name, &by_hand, &Patch::Merge(patch)).await.expect("patched");
+    }
+
+    /// Deletes a status by hand.
+    pub async fn wipe_status<K>(&self, name: &str)
+    where
+        K: Resource<Scope = kube::core::NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+        K::DynamicType: Default,
+    {
+        let by_hand = PatchParams::default();
+        let nothing = json!({ "status": null });
+        self.api::<K>().patch_status(name, &by_hand, &Patch::Merge(nothing)).await.expect("wiped");
+    }
+
+    /// Says what a gateway says of a device.
+    pub async fn device_reports(&self, name: &str, phase: &str, applications: Value) {
+        let status = json!({
+            "apiVersion": "wasmbed.github.io/v0", "kind": "Device", "metadata": { "name": name },
+            "status": { "phase": phase, "applications": applications },
+        });
+        let gateway = PatchParams::apply("wasmbed-gateway").force();
+        self.api::<Device>().patch_status(name, &gateway, &Patch::Apply(status)).await.expect("reported");
+    }
+
+    /// Waits until something is so.
+    pub async fn until<F: Future<Output = bool>>(&self, what: &str, mut is_so: impl FnMut() -> F) {
+        let wait = async {
+            while !is_so().await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("never: {what}"));
+    }
+}
+
+/// Fetches and makes passes until nothing changes.
+pub async fn step(reconciler: &mut Reconciler) -> Summary {
+    reconciler.list().await.expect("listed");
+    reconciler.fetch().await;
+    reconciler.settle_down().await.expect("settled")
+}
+
+/// A reconciler in a task.
+pub struct Running {
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    pub async fn stop(mut self) {
+        drop(self.stop.take());
+        self.task.await.expect("ended well");
+    }
+}
