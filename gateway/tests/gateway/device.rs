@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustls::client::AlwaysResolvesClientRawPublicKeys;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{aws_lc_rs, verify_tls13_signature_with_raw_key};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, KeyLog, SignatureScheme};
@@ -40,7 +40,9 @@ impl Connector {
     }
 
     pub(crate) async fn connect(self, address: &str) -> std::io::Result<Device> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        // As a board: no hash but SHA-256.
+        let cipher_suites = vec![aws_lc_rs::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256];
+        let provider = Arc::new(CryptoProvider { cipher_suites, ..aws_lc_rs::default_provider() });
         let pkcs8 = spki::pkcs8(&self.proves.seed());
         let signing = aws_lc_rs::sign::any_eddsa_type(&PrivatePkcs8KeyDer::from(pkcs8.as_slice())).unwrap();
         let shown = CertificateDer::from(spki::encode(&self.shown).to_vec());
