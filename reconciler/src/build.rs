@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gix::ObjectId as Oid;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{AbortHandle, JoinSet};
 use wasmbed_api::{ApplicationSpec, BuildTarget, Digest, Profile};
 use wasmbed_builder::{BuildOutcome, BuildRequest, Client, Closure, Failure, FailureReason, Limits, Trust};
@@ -60,7 +61,9 @@ pub(crate) struct Builds {
     client: Client,
     repository: Repository,
     fleet: String,
-    tasks: JoinSet<Finished>,
+    tasks: JoinSet<()>,
+    /// What ended builds come to. It is put here before the bell is rung: a task is not yet joined when it rings.
+    finished: (UnboundedSender<Finished>, UnboundedReceiver<Finished>),
     entries: BTreeMap<Arc<str>, Entry>,
     done: Arc<Notify>,
     /// Compilations asked for, for tests and figures.
@@ -105,7 +108,16 @@ enum Outcome {
 impl Builds {
     /// `done` is rung whenever a build ended.
     pub(crate) fn new(client: Client, repository: Repository, fleet: String, done: Arc<Notify>) -> Self {
-        Self { client, repository, fleet, tasks: JoinSet::new(), entries: BTreeMap::new(), done, compiled: 0 }
+        Self {
+            client,
+            repository,
+            fleet,
+            tasks: JoinSet::new(),
+            finished: unbounded_channel(),
+            entries: BTreeMap::new(),
+            done,
+            compiled: 0,
+        }
     }
 
     /// The repository the sources lie in changed place.
@@ -197,11 +209,14 @@ impl Builds {
         let client = self.client.clone();
         let repository = self.repository.clone();
         let fleet = self.fleet.clone();
-        let (tree, task_recipe, done) = (wanted.tree, recipe.clone(), Arc::clone(&self.done));
+        let (tree, task_recipe) = (wanted.tree, recipe.clone());
+        let (finished, done) = (self.finished.0.clone(), Arc::clone(&self.done));
+        let finished = self.finished.0.clone();
         let task = self.tasks.spawn(async move {
             let (inputs, outcome) = build(&client, repository, tree, &fleet, &application, task_recipe).await;
+            // Nobody takes it where the reconciler has ended.
+            let _ = finished.send(Finished { application, number, inputs, outcome });
             done.notify_one();
-            Finished { application, number, inputs, outcome }
         });
         let entry =
             Entry { recipe, inputs: None, tree: wanted.tree, stage: Stage::Running(task), attempts, number };
@@ -226,9 +241,9 @@ impl Builds {
     }
 
     fn take_finished(&mut self) {
-        while let Some(joined) = self.tasks.try_join_next() {
-            // A superseded build was aborted and has nothing to say.
-            let Ok(finished) = joined else { continue };
+        while self.tasks.try_join_next().is_some() {}
+        while let Ok(finished) = self.finished.1.try_recv() {
+            // A superseded build may have ended just before it was aborted.
             let Some(entry) = self.entries.get_mut(&finished.application).filter(|e| e.number == finished.number) else {
                 continue;
             };

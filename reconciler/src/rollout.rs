@@ -30,19 +30,20 @@ pub(crate) fn next(
 ) -> RolloutSpec {
     let nothing = RolloutSpec::default();
     let before = before.unwrap_or(&nothing);
-    let state = state_of(before);
-    let offered = state.offered(&Offer { release, retry: retry > before.retry });
-    let after = match &offered.candidate {
+    let observe = |state: State<Digest>| match &state.candidate {
         Some(candidate) => {
             let counts = counts(candidate);
-            offered.observed(&Observed {
+            state.observed(&Observed {
                 targets: counts.targets as usize,
                 connected: counts.connected as usize,
                 running_candidate: counts.updated as usize,
             })
         }
-        None => offered,
+        None => state,
     };
+    // What ran well is known as such even when the next revision came at the same moment.
+    let offered = observe(state_of(before)).offered(&Offer { release, retry: retry > before.retry });
+    let after = observe(offered);
     let same_candidate = after.candidate == before.candidate;
     RolloutSpec {
         stable: after.stable,
