@@ -22,7 +22,8 @@ e2e: setup ## only the end-to-end tests: real processes, a real bare repository,
 lint: setup ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	for crate in builder/sdk/rust builder/templates/*/; do $(CARGO) fmt --manifest-path $$crate/Cargo.toml --check || exit 1; done
+	$(CARGO) fmt --manifest-path builder/sdk/rust/Cargo.toml --check
+	rustfmt --check --edition 2024 builder/templates/*/src/main.rs fleet-example/apps/*/src/main.rs
 
 bench: setup ## measure; prints, and writes target/bench.json
 	$(CARGO) bench --locked -p wasmbed --bench first_light

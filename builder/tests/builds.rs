@@ -200,6 +200,28 @@ async fn a_path_dependency_inside_the_repository_is_part_of_the_application() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_the_sdk_in_the_repository_is_used_instead() {
+    let sources = Sources::new();
+    sources.package("apps/hello", "fn main() { println!(\"{}\", wasmbed::GREETING); }");
+    sources.write(
+        "apps/hello/Cargo.toml",
+        "[package]\nname = \"hello\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]\nwasmbed = { path = \"../../wasmbed\" }\n",
+    );
+    let sdk = Closure::of(&FolderTree::new(concat!(env!("CARGO_MANIFEST_DIR"), "/sdk/rust")), "");
+    assert!(sdk.is_err(), "the SDK is a library and no application");
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/sdk/rust/src")).expect("it is there") {
+        let entry = entry.expect("it can be read");
+        let text = std::fs::read_to_string(entry.path()).expect("it is text");
+        sources.write(&format!("wasmbed/src/{}", entry.file_name().display()), &text);
+    }
+    let manifest = include_str!("../sdk/rust/Cargo.toml");
+    sources.write("wasmbed/Cargo.toml", manifest);
+    let library = include_str!("../sdk/rust/src/lib.rs");
+    sources.write("wasmbed/src/lib.rs", &format!("{library}\n/// A greeting.\npub const GREETING: &str = \"ours\";\n"));
+    Worker::start().await.built(&sources.request("apps/hello")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_workspace_with_inherited_fields_works_and_a_members_source_is_not_compiled_for_another() {
     let sources = Sources::new();
     sources.write(

@@ -32,10 +32,7 @@ pub(super) fn discover<T: SourceTree>(tree: &T, source: &str) -> Result<Closure,
     let package = discovery.package(&folder)?;
     discovery.workspace = discovery.find_workspace(&package)?;
     discovery.refuse_settings_above(&folder)?;
-    let binary = match package.binary(tree)? {
-        Ok(binary) => binary,
-        Err(refusal) => return Err(refusal.into()),
-    };
+    let binary = package.binary(tree)??;
     let memory = package.memory()?;
     discovery.queue.push_back((folder.clone(), Depth::Whole));
     discovery.add_workspace()?;
@@ -125,10 +122,12 @@ impl<T: SourceTree> Discovery<'_, T> {
             if let Some(candidate) = Package::read(self.tree, above)? {
                 let candidate = candidate?;
                 if let Some(workspace) = &candidate.manifest.workspace {
-                    let excluded = workspace.exclude.iter().any(|excluded| {
-                        path::resolve(above, excluded)
-                            .is_some_and(|excluded| path::is_within(&package.folder, &excluded))
-                    });
+                    // As Cargo has it: what stands below a member named in full is not excluded.
+                    let is_below = |folders: &[String]| {
+                        let mut folders = folders.iter().filter_map(|folder| path::resolve(above, folder));
+                        folders.any(|folder| path::is_within(&package.folder, &folder))
+                    };
+                    let excluded = is_below(&workspace.exclude) && !is_below(&workspace.members);
                     return Ok((!excluded).then_some(candidate));
                 }
             }

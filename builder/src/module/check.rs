@@ -104,7 +104,7 @@ pub enum ModuleError {
 
 impl From<wasmparser::BinaryReaderError> for ModuleError {
     fn from(error: wasmparser::BinaryReaderError) -> Self {
-        Self::Invalid { offset: error.offset() as u64, message: error.message().to_owned() }
+        Self::Invalid { offset: error.offset(), message: error.message().to_owned() }
     }
 }
 

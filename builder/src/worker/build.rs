@@ -1,14 +1,14 @@
 //! One build, from a closure to a module.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::cargo::{self, Programs};
 use super::diagnostics::{Diagnostics, Places};
+use super::place::Place;
 use super::prepare::{self, Prepared};
 use super::sandbox::{Job, Mount, RunError};
 use super::tools::{self, Tools};
@@ -16,10 +16,13 @@ use super::{Options, optimise, sources};
 use crate::closure::File;
 use crate::module::{Module, ModuleError};
 use crate::outcome::{Failure, FailureReason, Location, Progress};
-use crate::{BuildRequest, Digest, Target, Trust};
+use crate::{BuildRequest, Digest, Target};
 
 /// The largest module that is read at all, before it is optimised.
 const RAW: u64 = 32 << 20;
+
+/// Names the lock file whose crates were fetched, in an application's folder.
+const FETCHED: &str = "fetched";
 
 /// Builds requests.
 #[derive(Debug)]
@@ -27,8 +30,6 @@ pub(super) struct Builder {
     options: Options,
     /// Found at the first build that finds them all, so that installing what is missing is enough.
     tools: Mutex<Option<Tools>>,
-    /// Applications being built: two builds never share a folder at the same time.
-    busy: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// What was built.
@@ -41,7 +42,7 @@ pub(super) struct Output {
 
 impl Builder {
     pub(super) fn new(options: Options) -> Self {
-        Self { options, tools: Mutex::new(None), busy: Mutex::new(HashMap::new()) }
+        Self { options, tools: Mutex::new(None) }
     }
 
     pub(super) async fn build(
@@ -51,12 +52,7 @@ impl Builder {
     ) -> Result<Output, Failure> {
         let tools = self.tools()?;
         let prepared = prepare::prepare(&self.options, &tools, request.target, request.profile, &mut progress).await?;
-        let place = Place::new(&self.options.folder, request).map_err(broken)?;
-        let busy = self.busy(&place.name);
-        if busy.try_lock().is_err() {
-            progress(Progress::Waiting);
-        }
-        let _free = busy.lock().await;
+        let place = Place::take(&self.options.folder, request, &mut progress).await.map_err(broken)?;
         let build = Build {
             options: &self.options,
             tools: &tools,
@@ -73,44 +69,6 @@ impl Builder {
         match &*known {
             Some(tools) => Ok(tools.clone()),
             None => Ok(known.insert(tools::find(&self.options)?).clone()),
-        }
-    }
-
-    fn busy(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        busy.retain(|_, lock| Arc::strong_count(lock) > 1);
-        Arc::clone(busy.entry(name.to_owned()).or_default())
-    }
-}
-
-/// The folder of one (fleet, application, trust).
-#[derive(Debug)]
-struct Place {
-    name: String,
-    folder: PathBuf,
-    /// A proposal's folder, which is thrown away.
-    _thrown_away: Option<tempfile::TempDir>,
-}
-
-impl Place {
-    fn new(root: &Path, request: &BuildRequest) -> std::io::Result<Self> {
-        let trust = match &request.trust {
-            Trust::Branch => "branch".to_owned(),
-            Trust::Preview(name) => format!("preview {name}"),
-        };
-        let name = Digest::of(format!("{}\n{}\n{trust}", request.fleet, request.application).as_bytes()).to_string();
-        let applications = root.join("applications");
-        std::fs::create_dir_all(&applications)?;
-        match request.trust {
-            Trust::Branch => {
-                let folder = applications.join(&name[..32]);
-                std::fs::create_dir_all(&folder)?;
-                Ok(Self { name, folder, _thrown_away: None })
-            }
-            Trust::Preview(_) => {
-                let folder = tempfile::Builder::new().prefix(".preview-").tempdir_in(&applications)?;
-                Ok(Self { name, folder: folder.path().to_owned(), _thrown_away: Some(folder) })
-            }
         }
     }
 }
@@ -139,10 +97,11 @@ impl Build<'_> {
         if let Some(config) = &self.options.registry_config {
             std::fs::copy(config, crates.host.join("config.toml")).map_err(broken)?;
         }
-        if request.closure.needs_registry() {
+        if request.closure.needs_registry() && !self.is_fetched() {
             progress(Progress::Fetching);
             let fetch = programs.fetch(&manifest, &mounts, &crates, request.target);
             self.fetch(&fetch).await?;
+            std::fs::write(self.place.folder.join(FETCHED), self.lock_digest()).map_err(broken)?;
         }
         // What was fetched is read-only from here on.
         mounts[2].writable = false;
@@ -172,6 +131,18 @@ impl Build<'_> {
             warnings: diagnostics.into_warnings(),
             duration: self.started.elapsed(),
         })
+    }
+
+    /// Whether the crates of this lock file are there.
+    fn is_fetched(&self) -> bool {
+        std::fs::read_to_string(self.place.folder.join(FETCHED)).is_ok_and(|digest| digest == self.lock_digest())
+    }
+
+    fn lock_digest(&self) -> String {
+        match self.request.closure.files().get(&join(self.request.closure.root(), "Cargo.lock")) {
+            Some(File::Regular { bytes, .. }) => Digest::of(bytes).to_string(),
+            _ => String::new(),
+        }
     }
 
     fn deadline(&self) -> Instant {
@@ -300,7 +271,13 @@ impl Build<'_> {
         use std::io::Read as _;
         let name = format!("{}.wasm", self.request.closure.binary());
         let path = target.join(self.request.target.triple()).join("release").join(&name);
+        // Inside its own folder the build may have put links anywhere.
+        let folder = path.parent().expect("it stands in a folder").canonicalize();
+        let is_own = folder.is_ok_and(|folder| target.canonicalize().is_ok_and(|target| folder.starts_with(target)));
         let none = |message: String| Failure { reason: FailureReason::ModuleRefused, message, location: None };
+        if !is_own {
+            return Err(none(format!("the compiler made no {name}")));
+        }
         let file = std::fs::OpenOptions::new()
             .read(true)
             .custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits() | nix::fcntl::OFlag::O_NONBLOCK.bits())

@@ -9,6 +9,7 @@ mod build;
 mod cargo;
 mod diagnostics;
 mod optimise;
+mod place;
 mod prepare;
 mod sandbox;
 mod sources;
@@ -95,6 +96,9 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result
             answer(Arc::clone(&builder), Arc::clone(&places), asks, replies)
         }),
     );
+    if let Err(error) = place::sweep(&options.folder) {
+        tracing::warn!(%error, folder = %options.folder.display(), "old build folders could not be removed");
+    }
     let server = wasmbed_streams::serve(&options.socket, router).await?;
     tracing::info!(socket = %options.socket.display(), toolchain = toolchain::identity(), "builds are served");
     shutdown.await;

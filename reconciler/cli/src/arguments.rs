@@ -354,4 +354,20 @@ pub struct Builder {
     /// Its folder, for compiled libraries and build folders.
     #[arg(long)]
     pub folder: PathBuf,
+    /// Whether builds run in a sandbox; `none` lets build scripts read everything you can read.
+    #[arg(long, env = "WASMBED_SANDBOX", value_enum, default_value_t)]
+    pub sandbox: Sandbox,
+    /// A Cargo configuration that builds see, for a mirror of crates.io.
+    #[arg(long, env = "WASMBED_REGISTRY_CONFIG", value_name = "FILE")]
+    pub registry_config: Option<PathBuf>,
+}
+
+/// Whether builds run in a sandbox.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum Sandbox {
+    /// They do, or fail and say what is missing.
+    #[default]
+    Required,
+    /// They do not.
+    None,
 }

@@ -1,7 +1,7 @@
 use core::fmt;
 
 /// Why a device did not do what it was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
     /// The declaration does not grant it; add it to `capabilities`.
@@ -46,6 +46,25 @@ impl Error {
     /// The host's answer as a result: the value, or the error.
     pub(crate) const fn check(answer: i32) -> Result<u32, Self> {
         if answer < 0 { Err(Self::from_host(answer as i64)) } else { Ok(answer as u32) }
+    }
+}
+
+/// The variant's name. Written out, because what is derived brings the machinery of pretty printing into every program whose
+/// `main` can fail.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotGranted => "NotGranted",
+            Self::NotFound => "NotFound",
+            Self::TooLarge => "TooLarge",
+            Self::Busy => "Busy",
+            Self::TimedOut => "TimedOut",
+            Self::Refused => "Refused",
+            Self::Unreachable => "Unreachable",
+            Self::Invalid => "Invalid",
+            Self::NotSupported => "NotSupported",
+            Self::Other(number) => return write!(f, "Other({number})"),
+        })
     }
 }
 

@@ -13,7 +13,8 @@ pub fn main() {
             Err(error) => wasmbed::warn!("{host}:{port}: {error}"),
         }
         let microseconds = answer.ok().map(|round_trip| round_trip.as_micros() as u32);
-        let result = wasmbed::map! { "host": host, "port": port, "reachable": answer.is_ok(), "microseconds": microseconds };
+        let result =
+            wasmbed::map! { "host": host, "port": port, "reachable": answer.is_ok(), "microseconds": microseconds };
         if let Err(error) = wasmbed::publish("network/probe", &result) {
             wasmbed::warn!("not sent: {error}");
         }
