@@ -11,7 +11,7 @@ use crate::directory::Known;
 use crate::rate::{Meter, Rate};
 
 /// `lastHeartbeat` is written again once it is older than this; the live one is in the stream of live events.
-const HEARTBEAT_LAG: Duration = Duration::from_secs(180);
+const HEARTBEAT_LAG: Duration = Duration::from_secs(300);
 
 /// Writes for one Device: eight at once, then one a second. A device that flaps costs no more.
 const WRITES: Rate = Rate { period: Duration::from_secs(1), burst: 8 };

@@ -74,9 +74,9 @@ fn a_heartbeat_alone_is_written_once_in_minutes() {
     let counter = board.open("a", None);
     board.update("a", counter, vec![], time(1000));
     let first = board.judge("a", &known(DeviceStatus::default()), false, now).expect("it was not there");
-    board.update("a", counter, vec![], time(1179));
+    board.update("a", counter, vec![], time(1299));
     assert_eq!(board.judge("a", &written(&first), false, now), None);
-    board.update("a", counter, vec![], time(1180));
+    board.update("a", counter, vec![], time(1300));
     assert!(board.judge("a", &written(&first), false, now).is_some());
 }
 

@@ -53,7 +53,7 @@ async fn handshake(
     context: &Context,
     tcp: TcpStream,
 ) -> Result<(TlsStream<TcpStream>, PublicKey, Arc<Identity>), Closing> {
-    let identity = context.identity.borrow().clone().map_err(|_| Closing::NoIdentity)?;
+    let identity = context.identity.borrow().clone().and_then(Result::ok).ok_or(Closing::NoIdentity)?;
     // A failure costs some milliseconds of delay and nothing else.
     let _ = tcp.set_nodelay(true);
     let accepting = TlsAcceptor::from(identity.tls.clone())

@@ -35,10 +35,11 @@ pub(crate) struct Context {
     pub(crate) store: Store,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) declared: watch::Sender<Option<Arc<Gateway>>>,
-    pub(crate) identity: watch::Sender<Result<Arc<Identity>, IdentityError>>,
+    /// Who this gateway is; absent until it has been read.
+    pub(crate) identity: watch::Sender<Option<Result<Arc<Identity>, IdentityError>>>,
     pub(crate) shutdown: CancellationToken,
     /// Whether the declared Devices have been read: before that, every key would look unknown.
-    pub(crate) ready: watch::Sender<bool>,
+    pub(crate) devices_read: watch::Sender<bool>,
     directory: Mutex<Directory>,
     pending: Mutex<PendingList>,
     board: Mutex<Board>,
@@ -62,7 +63,6 @@ pub(crate) struct Parts {
 
 impl Context {
     pub(crate) fn new(parts: Parts) -> Self {
-        let missing = IdentityError::Missing { what: "the gateway's identity".to_owned() };
         Self {
             store: Store::new(parts.client.clone(), &parts.namespace, &parts.limits),
             pending: Mutex::new(PendingList::new(&parts.limits)),
@@ -75,9 +75,9 @@ impl Context {
             live: parts.live,
             sessions: Arc::default(),
             declared: watch::Sender::new(None),
-            identity: watch::Sender::new(Err(missing)),
+            identity: watch::Sender::new(None),
             shutdown: CancellationToken::new(),
-            ready: watch::Sender::new(false),
+            devices_read: watch::Sender::new(false),
             directory: Mutex::default(),
             closings: Mutex::default(),
             board_changed: Notify::new(),
@@ -99,6 +99,14 @@ impl Context {
     /// What Device statuses should say.
     pub(crate) fn board(&self) -> MutexGuard<'_, Board> {
         lock(&self.board)
+    }
+
+    /// Waits until all that a device is judged by has been read.
+    pub(crate) async fn ready(&self) {
+        let (mut devices, mut identity) = (self.devices_read.subscribe(), self.identity.subscribe());
+        // Neither sender is dropped before `self` is.
+        let _ = devices.wait_for(|read| *read).await;
+        let _ = identity.wait_for(Option::is_some).await;
     }
 
     /// Whether the declaration suspends this gateway.

@@ -21,9 +21,8 @@ const STOP: Duration = Duration::from_secs(3);
 
 /// Serves connections until the gateway stops, and then until they have ended.
 pub(crate) async fn serve(context: Arc<Context>, listener: TcpListener) {
-    let mut ready = context.ready.subscribe();
     tokio::select! {
-        _ = ready.wait_for(|ready| *ready) => {}
+        () = context.ready() => {}
         () = context.shutdown.cancelled() => return,
     }
     let handshakes = Handshakes::default();

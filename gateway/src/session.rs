@@ -90,7 +90,7 @@ enum State {
     /// The gateway has introduced itself and the device has not.
     AwaitingHello { until: Instant },
     /// The key is unknown, and may become known until then.
-    Pending { hello: Hello, until: Instant },
+    Pending { hello: Box<Hello>, until: Instant },
     /// The device is in session.
     Open(Box<Open>),
     /// Nothing is to be done any more.
@@ -226,7 +226,7 @@ impl Session {
         }
         self.standing = standing;
         match (&self.state, &self.standing) {
-            (State::Pending { hello, .. }, Standing::Known(_)) => self.enter(hello.clone(), now),
+            (State::Pending { hello, .. }, Standing::Known(_)) => self.enter((**hello).clone(), now),
             (State::Open(_), _) => self.close(Closing::Undeclared),
             _ => {}
         }
@@ -297,7 +297,7 @@ impl Session {
             Standing::Known(_) => self.enter(hello, now),
             Standing::Unknown => {
                 self.actions.push_back(Action::Knock { board: hello.board.clone(), pairing: hello.pairing.clone() });
-                self.state = State::Pending { hello, until: now.at + self.times.enrollment };
+                self.state = State::Pending { hello: Box::new(hello), until: now.at + self.times.enrollment };
             }
         }
     }

@@ -18,27 +18,28 @@ const REVIEW: Duration = Duration::from_secs(30);
 
 /// Writes the status as it changes, for ever.
 pub(crate) async fn run(context: &Context) {
+    context.ready().await;
     loop {
+        let round = if write(context, true).await { ROUND } else { Duration::ZERO };
+        tokio::time::sleep(round).await;
         tokio::select! {
             () = context.summary_changed.notified() => {}
-            () = tokio::time::sleep(REVIEW) => drop(context.pending().expire(now().at)),
+            () = tokio::time::sleep(REVIEW) => {
+                context.pending().expire(now().at);
+            }
         }
-        if *context.ready.borrow() {
-            write(context, true).await;
-        }
-        tokio::time::sleep(ROUND).await;
     }
 }
 
-/// Writes the status once, if the API says otherwise. `serving`: whether this process goes on.
-pub(crate) async fn write(context: &Context, serving: bool) {
+/// Writes the status, if the API says otherwise; whether it was. `serving`: whether this process goes on.
+pub(crate) async fn write(context: &Context, serving: bool) -> bool {
     let Some(declared) = context.declared.borrow().clone() else {
-        return;
+        return false;
     };
     let seen = declared.status.clone().unwrap_or_default();
     let wanted = status(context, &declared, &seen, serving);
     if wanted == seen {
-        return;
+        return false;
     }
     let api = Api::<Gateway>::namespaced(context.client.clone(), &context.namespace);
     let patch = json!({
@@ -51,6 +52,7 @@ pub(crate) async fn write(context: &Context, serving: bool) {
     if let Err(error) = api.patch_status(&context.name, &params, &Patch::Apply(patch)).await {
         tracing::warn!(gateway = context.name, %error, "cannot write the Gateway's status; trying again");
     }
+    true
 }
 
 fn status(context: &Context, declared: &Gateway, seen: &GatewayStatus, serving: bool) -> GatewayStatus {
@@ -58,8 +60,9 @@ fn status(context: &Context, declared: &Gateway, seen: &GatewayStatus, serving: 
     let (phase, reason, message) = match &*context.identity.borrow() {
         _ if !serving => (GatewayPhase::Pending, "NotServed", "no process serves this gateway".to_owned()),
         _ if declared.spec.is_suspended() => (GatewayPhase::Stopped, "Suspended", "spec.suspend is true".to_owned()),
-        Err(error) => (GatewayPhase::Failed, "NoIdentity", error.to_string()),
-        Ok(_) => (GatewayPhase::Running, "Serving", format!("devices connect to {}", context.address)),
+        Some(Err(error)) => (GatewayPhase::Failed, "NoIdentity", error.to_string()),
+        None => (GatewayPhase::Pending, "Starting", "the gateway reads its identity".to_owned()),
+        Some(Ok(_)) => (GatewayPhase::Running, "Serving", format!("devices connect to {}", context.address)),
     };
     let mut conditions = seen.conditions.clone();
     conditions.retain(|condition| condition.type_ == condition_types::READY);

@@ -37,7 +37,7 @@ pub(crate) async fn devices(context: &Context) {
                 let change = context.directory().replace(std::mem::take(&mut listed));
                 take_up(context, change);
                 restore_pending(context);
-                context.ready.send_replace(true);
+                context.devices_read.send_replace(true);
                 continue;
             }
             Ok(Event::Apply(device)) => context.directory().apply(device),
@@ -84,7 +84,7 @@ pub(crate) async fn credentials(context: &Context) {
             if let Err(error) = &identity {
                 tracing::warn!(gateway = context.name, %error, "this gateway cannot introduce itself");
             }
-            context.identity.send_modify(|current| *current = identity.map(Arc::new));
+            context.identity.send_modify(|current| *current = Some(identity.map(Arc::new)));
             context.summary_changed.notify_one();
         }
     }
