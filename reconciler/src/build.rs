@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gix::ObjectId as Oid;
-use tokio::sync::{Notify, mpsc};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 use wasmbed_api::{ApplicationSpec, BuildTarget, Digest, Profile};
 use wasmbed_builder::{BuildOutcome, BuildRequest, Client, Closure, Failure, FailureReason, Limits, Trust};
@@ -88,7 +88,12 @@ enum Stage {
 /// Everything but the files.
 #[derive(Clone, PartialEq)]
 enum Recipe {
-    Source { folder: String, target: BuildTarget, profile: Profile, limits: Limits },
+    Source {
+        folder: String,
+        target: BuildTarget,
+        profile: Profile,
+        limits: Limits,
+    },
     /// `wasmBytes`, by the declaration that carries them.
     Given(Fingerprint),
 }
@@ -211,15 +216,13 @@ impl Builds {
         let fleet = self.fleet.clone();
         let (tree, task_recipe) = (wanted.tree, recipe.clone());
         let (finished, done) = (self.finished.0.clone(), Arc::clone(&self.done));
-        let finished = self.finished.0.clone();
         let task = self.tasks.spawn(async move {
             let (inputs, outcome) = build(&client, repository, tree, &fleet, &application, task_recipe).await;
             // Nobody takes it where the reconciler has ended.
             let _ = finished.send(Finished { application, number, inputs, outcome });
             done.notify_one();
         });
-        let entry =
-            Entry { recipe, inputs: None, tree: wanted.tree, stage: Stage::Running(task), attempts, number };
+        let entry = Entry { recipe, inputs: None, tree: wanted.tree, stage: Stage::Running(task), attempts, number };
         self.entries.insert(Arc::clone(wanted.application), entry);
     }
 
@@ -244,7 +247,8 @@ impl Builds {
         while self.tasks.try_join_next().is_some() {}
         while let Ok(finished) = self.finished.1.try_recv() {
             // A superseded build may have ended just before it was aborted.
-            let Some(entry) = self.entries.get_mut(&finished.application).filter(|e| e.number == finished.number) else {
+            let Some(entry) = self.entries.get_mut(&finished.application).filter(|e| e.number == finished.number)
+            else {
                 continue;
             };
             entry.inputs = finished.inputs;

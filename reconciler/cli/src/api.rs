@@ -10,7 +10,7 @@ use crate::arguments::ApiArguments;
 use crate::state_folder::StateFolder;
 
 /// A client, and the namespace to work in.
-pub struct Reached {
+pub(crate) struct Reached {
     /// The client.
     pub client: Client,
     /// The fleet's namespace.
@@ -21,11 +21,12 @@ pub struct Reached {
 ///
 /// # Errors
 /// When there is none, or it cannot be used.
-pub async fn reach(arguments: &ApiArguments) -> Result<Reached> {
+pub(crate) async fn reach(arguments: &ApiArguments) -> Result<Reached> {
     let path = kubeconfig(arguments)?;
     let what = || format!("the kubeconfig {}", path.display());
     let kubeconfig = Kubeconfig::read_from(&path).with_context(what)?;
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.with_context(what)?;
+    let mut config =
+        Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.with_context(what)?;
     if let Some(namespace) = &arguments.namespace {
         config.default_namespace.clone_from(namespace);
     }
@@ -49,7 +50,7 @@ fn kubeconfig(arguments: &ApiArguments) -> Result<PathBuf> {
 
 /// What to say when a call fails: most often nothing is running.
 #[must_use]
-pub fn hint(error: &kube::Error) -> &'static str {
+pub(crate) fn hint(error: &kube::Error) -> &'static str {
     match error {
         kube::Error::Api(_) => "the API refused",
         _ => "the API does not answer; is `wasmbed up` running?",

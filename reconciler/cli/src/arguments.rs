@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// `git push` deploys WebAssembly applications to fleets of microcontrollers.
 #[derive(Debug, Parser)]
 #[command(name = "wasmbed", version, about, max_term_width = 100)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -18,7 +18,7 @@ pub struct Arguments {
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
-pub enum Output {
+pub(crate) enum Output {
     /// For people.
     #[default]
     Text,
@@ -28,7 +28,7 @@ pub enum Output {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run everything on this machine: the API, the reconciler, the gateways and emulated devices
     Up(Up),
     /// Show the fleet: revision, applications, devices, gateways
@@ -74,7 +74,7 @@ pub enum Command {
 
 /// Where `wasmbed up` keeps its state.
 #[derive(Clone, Debug, Args)]
-pub struct StateArguments {
+pub(crate) struct StateArguments {
     /// The state folder of `wasmbed up` [default: $XDG_STATE_HOME/wasmbed or ~/.local/state/wasmbed]
     #[arg(long, env = "WASMBED_STATE", value_name = "DIR")]
     pub state: Option<PathBuf>,
@@ -82,7 +82,7 @@ pub struct StateArguments {
 
 /// Which API, and where in it.
 #[derive(Clone, Debug, Args)]
-pub struct ApiArguments {
+pub(crate) struct ApiArguments {
     /// State folder.
     #[command(flatten)]
     pub state: StateArguments,
@@ -96,7 +96,7 @@ pub struct ApiArguments {
 
 /// `wasmbed up`.
 #[derive(Debug, Args)]
-pub struct Up {
+pub(crate) struct Up {
     /// State folder.
     #[command(flatten)]
     pub state: StateArguments,
@@ -125,7 +125,7 @@ pub struct Up {
 
 /// `wasmbed status`.
 #[derive(Debug, Args)]
-pub struct Status {
+pub(crate) struct Status {
     /// Which API.
     #[command(flatten)]
     pub api: ApiArguments,
@@ -136,7 +136,7 @@ pub struct Status {
 
 /// `wasmbed logs`.
 #[derive(Debug, Args)]
-pub struct Logs {
+pub(crate) struct Logs {
     /// State folder.
     #[command(flatten)]
     pub state: StateArguments,
@@ -150,7 +150,7 @@ pub struct Logs {
 
 /// `wasmbed results`.
 #[derive(Debug, Args)]
-pub struct Results {
+pub(crate) struct Results {
     /// State folder.
     #[command(flatten)]
     pub state: StateArguments,
@@ -164,7 +164,7 @@ pub struct Results {
 
 /// `wasmbed plan`.
 #[derive(Debug, Args)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The clone, or a folder inside it
     #[arg(default_value = ".", value_name = "DIR")]
     pub repository: PathBuf,
@@ -190,7 +190,7 @@ pub struct Plan {
 
 /// `wasmbed validate`.
 #[derive(Debug, Args)]
-pub struct Validate {
+pub(crate) struct Validate {
     /// The fleet's folder
     #[arg(default_value = ".", value_name = "DIR")]
     pub folder: PathBuf,
@@ -198,7 +198,7 @@ pub struct Validate {
 
 /// `wasmbed build`.
 #[derive(Debug, Args)]
-pub struct Build {
+pub(crate) struct Build {
     /// The fleet's folder
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub folder: PathBuf,
@@ -215,7 +215,7 @@ pub struct Build {
 
 /// `wasmbed new`.
 #[derive(Debug, Args)]
-pub struct New {
+pub(crate) struct New {
     /// What to start.
     #[command(subcommand)]
     pub what: NewWhat,
@@ -223,7 +223,7 @@ pub struct New {
 
 /// What can be started.
 #[derive(Debug, Subcommand)]
-pub enum NewWhat {
+pub(crate) enum NewWhat {
     /// An application: its source and its declaration
     App {
         /// Its name
@@ -239,7 +239,7 @@ pub enum NewWhat {
 
 /// `wasmbed enroll`.
 #[derive(Debug, Args)]
-pub struct Enroll {
+pub(crate) struct Enroll {
     /// Which API.
     #[command(flatten)]
     pub api: ApiArguments,
@@ -259,7 +259,7 @@ pub struct Enroll {
 
 /// `wasmbed provision`.
 #[derive(Debug, Args)]
-pub struct Provision {
+pub(crate) struct Provision {
     /// State folder, for the fleet's root public key and gateways.
     #[command(flatten)]
     pub api: ApiArguments,
@@ -279,7 +279,7 @@ pub struct Provision {
 
 /// `wasmbed keys`.
 #[derive(Debug, Args)]
-pub struct Keys {
+pub(crate) struct Keys {
     /// State folder.
     #[command(flatten)]
     pub state: StateArguments,
@@ -290,7 +290,7 @@ pub struct Keys {
 
 /// What can be done with keys.
 #[derive(Clone, Copy, Debug, Subcommand)]
-pub enum KeysWhat {
+pub(crate) enum KeysWhat {
     /// Show the public keys and the key set
     Show,
     /// Make a new release, assignment or gateway CA key and sign the next key set with the root key
@@ -303,7 +303,7 @@ pub enum KeysWhat {
 
 /// A key that can be replaced.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum KeyName {
+pub(crate) enum KeyName {
     /// Signs Releases.
     Release,
     /// Signs Assignments.
@@ -314,7 +314,7 @@ pub enum KeyName {
 
 /// `wasmbed reconcile`.
 #[derive(Debug, Args)]
-pub struct Reconcile {
+pub(crate) struct Reconcile {
     /// Which API.
     #[command(flatten)]
     pub api: ApiArguments,
@@ -325,7 +325,7 @@ pub struct Reconcile {
 
 /// `wasmbed device`.
 #[derive(Debug, Args)]
-pub struct Device {
+pub(crate) struct Device {
     /// The device's folder, made by `wasmbed provision`
     #[arg(long, value_name = "DIR")]
     pub dir: PathBuf,
@@ -336,7 +336,7 @@ pub struct Device {
 
 /// `wasmbed signer`.
 #[derive(Debug, Args)]
-pub struct Signer {
+pub(crate) struct Signer {
     /// The state folder.
     #[arg(long)]
     pub state: PathBuf,
@@ -347,27 +347,11 @@ pub struct Signer {
 
 /// `wasmbed builder`.
 #[derive(Debug, Args)]
-pub struct Builder {
+pub(crate) struct Builder {
     /// The socket to serve.
     #[arg(long)]
     pub socket: PathBuf,
     /// Its folder, for compiled libraries and build folders.
     #[arg(long)]
     pub folder: PathBuf,
-    /// Whether builds run in a sandbox; `none` lets build scripts read everything you can read.
-    #[arg(long, env = "WASMBED_SANDBOX", value_enum, default_value_t)]
-    pub sandbox: Sandbox,
-    /// A Cargo configuration that builds see, for a mirror of crates.io.
-    #[arg(long, env = "WASMBED_REGISTRY_CONFIG", value_name = "FILE")]
-    pub registry_config: Option<PathBuf>,
-}
-
-/// Whether builds run in a sandbox.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
-pub enum Sandbox {
-    /// They do, or fail and say what is missing.
-    #[default]
-    Required,
-    /// They do not.
-    None,
 }

@@ -19,7 +19,7 @@ use crate::{declaration_files, print};
 ///
 /// # Errors
 /// When the folder or the cache cannot be used. An application that does not compile is told, and fails the exit code.
-pub async fn run(arguments: &Build, output: Output) -> Result<ExitCode> {
+pub(crate) async fn run(arguments: &Build, output: Output) -> Result<ExitCode> {
     let applications = declared(&arguments.folder, arguments.application.as_deref())?;
     let state = StateFolder::named_by(&arguments.state)?;
     state.create()?;
@@ -114,7 +114,7 @@ fn declared(folder: &Path, wanted: Option<&str>) -> Result<Vec<Application>> {
         }
         for declaration in parsed.declarations {
             if let Object::Application(application) = declaration.object {
-                applications.push(application);
+                applications.push(*application);
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::print;
 ///
 /// # Errors
 /// When standard output is closed.
-pub fn run(output: Output) -> Result<()> {
+pub(crate) fn run(output: Output) -> Result<()> {
     match output {
         Output::Text => print::line(wasmbed_api::crds_yaml().trim_end()),
         Output::Json => print::json(&wasmbed_api::crds()),

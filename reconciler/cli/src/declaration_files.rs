@@ -10,7 +10,7 @@ use wasmbed_api::declarations::is_declaration_file;
 ///
 /// # Errors
 /// When the folder or a file cannot be read.
-pub fn read(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+pub(crate) fn read(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     if !folder.is_dir() {
         bail!("{} is no folder: name the one that holds the fleet's declarations", folder.display());
     }
@@ -28,7 +28,8 @@ pub fn read(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
             if kind.is_dir() && !hidden && name != "target" {
                 folders.push(relative);
             } else if kind.is_file() && relative.to_str().is_some_and(is_declaration_file) {
-                let bytes = std::fs::read(entry.path()).with_context(|| format!("cannot read {}", entry.path().display()))?;
+                let bytes =
+                    std::fs::read(entry.path()).with_context(|| format!("cannot read {}", entry.path().display()))?;
                 files.push((relative.display().to_string(), bytes));
             }
         }

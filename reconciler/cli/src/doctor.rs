@@ -59,8 +59,20 @@ const CHECKS: [Check; 9] = [
     Check {
         name: "bubblewrap",
         command: &[
-            "bwrap", "--unshare-all", "--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib", "--symlink",
-            "usr/lib64", "/lib64", "/usr/bin/env", "echo", "a sandbox starts",
+            "bwrap",
+            "--unshare-all",
+            "--ro-bind",
+            "/usr",
+            "/usr",
+            "--symlink",
+            "usr/lib",
+            "/lib",
+            "--symlink",
+            "usr/lib64",
+            "/lib64",
+            "/usr/bin/env",
+            "echo",
+            "a sandbox starts",
         ],
         holds: None,
         without: "no application is built from source: builds run only in a sandbox",
@@ -118,7 +130,7 @@ struct Finding {
 ///
 /// # Errors
 /// When standard output is closed.
-pub fn run(output: Output) -> Result<ExitCode> {
+pub(crate) fn run(output: Output) -> Result<ExitCode> {
     let findings: Vec<Finding> = CHECKS.iter().map(look).collect();
     match output {
         Output::Json => print::json(&findings)?,

@@ -20,7 +20,7 @@ use crate::{api, declaration_files, key_files};
 ///
 /// # Errors
 /// When the key or the declaration is not there, or the commit cannot be made.
-pub async fn run(arguments: &Enroll, output: Output) -> Result<()> {
+pub(crate) async fn run(arguments: &Enroll, output: Output) -> Result<()> {
     let Some(device) = &arguments.device else { return list(&pending(arguments).await?, output) };
     let device: Name = device.parse().context("DEVICE")?;
     match &arguments.pair {
@@ -92,7 +92,9 @@ fn choose(pending: &[(String, PendingKey)], device: &Name, wanted: Option<&str>)
     match (keys.as_slice(), wanted) {
         ([key], _) => Ok(*key),
         ([], Some(wanted)) => bail!("no pending key is or begins with {wanted:?}; `wasmbed enroll` lists them"),
-        ([], None) => bail!("no pending key proved a code of {device}; name one with --key (`wasmbed enroll` lists them)"),
+        ([], None) => {
+            bail!("no pending key proved a code of {device}; name one with --key (`wasmbed enroll` lists them)")
+        }
         (_, Some(wanted)) => bail!("{} pending keys begin with {wanted:?}: write more of it", keys.len()),
         (_, None) => bail!("{} keys proved a code of {device}: name the right one with --key", keys.len()),
     }
@@ -131,7 +133,8 @@ fn compose(folder: &Path, device: &Name, key: &PublicKey, output: Output) -> Res
 
 /// Makes a one-time code and says what to declare for it.
 fn pair(device: &Name, duration: &str, output: Output) -> Result<()> {
-    let valid: SignedDuration = duration.parse().with_context(|| format!("--pair {duration}: a duration such as 1h or 30m"))?;
+    let valid: SignedDuration =
+        duration.parse().with_context(|| format!("--pair {duration}: a duration such as 1h or 30m"))?;
     let until = (Timestamp::now() + valid).round(jiff::Unit::Second)?;
     let random: [u8; 16] = key_files::seed()?[..16].try_into().expect("half of 32 bytes");
     let code = Code::new(random);

@@ -8,22 +8,19 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
-use wasmbed_protocol::{KeySet, PublicKey, SigningKey};
+use wasmbed_protocol::{KeySet, SigningKey};
 
 use crate::state_folder::StateFolder;
-
-/// The names of the key files.
-pub const NAMES: [&str; 4] = ["root", "release", "assignment", "gateway-ca"];
 
 /// The key `name`, made if it is not there.
 ///
 /// # Errors
 /// When the file cannot be read or written, is not 32 bytes long, or others may read it.
-pub fn load_or_create(state: &StateFolder, name: &str) -> Result<SigningKey> {
+pub(crate) fn load_or_create(state: &StateFolder, name: &str) -> Result<SigningKey> {
     let path = state.key(name);
     match load(&path) {
         Err(error) if is_missing(&error) => {
-            write_private(&path, &seed()?)?;
+            write_private(&path, seed()?.as_slice())?;
             load(&path)
         }
         loaded => loaded,
@@ -34,16 +31,22 @@ pub fn load_or_create(state: &StateFolder, name: &str) -> Result<SigningKey> {
 ///
 /// # Errors
 /// When it cannot be read, is not 32 bytes long, or others may read it.
-pub fn load(path: &Path) -> Result<SigningKey> {
+pub(crate) fn load(path: &Path) -> Result<SigningKey> {
     let what = || format!("the key {}", path.display());
     let bytes = zeroize::Zeroizing::new(std::fs::read(path).with_context(what)?);
     let mode = std::fs::metadata(path).with_context(what)?.permissions().mode();
     if mode & 0o077 != 0 {
-        bail!("{} may be read by others (mode {:o}): chmod 600 it, and think whether it is still secret", what(), mode & 0o777);
+        bail!(
+            "{} may be read by others (mode {:o}): chmod 600 it, and think whether it is still secret",
+            what(),
+            mode & 0o777
+        );
     }
     match <&[u8; 32]>::try_from(bytes.as_slice()) {
         Ok(seed) => Ok(SigningKey::from_seed(seed)),
-        Err(_) => bail!("{} has {} bytes instead of the 32 of an Ed25519 seed: restore it from a backup", what(), bytes.len()),
+        Err(_) => {
+            bail!("{} has {} bytes instead of the 32 of an Ed25519 seed: restore it from a backup", what(), bytes.len())
+        }
     }
 }
 
@@ -51,7 +54,7 @@ pub fn load(path: &Path) -> Result<SigningKey> {
 ///
 /// # Errors
 /// When the files cannot be written.
-pub fn replace(state: &StateFolder, name: &str) -> Result<SigningKey> {
+pub(crate) fn replace(state: &StateFolder, name: &str) -> Result<SigningKey> {
     let path = state.key(name);
     let old = path.with_extension("key.old");
     std::fs::rename(&path, &old).with_context(|| format!("cannot keep the old key as {}", old.display()))?;
@@ -62,7 +65,7 @@ pub fn replace(state: &StateFolder, name: &str) -> Result<SigningKey> {
 ///
 /// # Errors
 /// When a key cannot be loaded, or the stored KeySet is not the root key's or not this fleet's.
-pub fn key_set(state: &StateFolder, fleet: &str) -> Result<(KeySet, Vec<u8>)> {
+pub(crate) fn key_set(state: &StateFolder, fleet: &str) -> Result<(KeySet, Vec<u8>)> {
     let path = state.key_set();
     match std::fs::read(&path) {
         Ok(signed) => {
@@ -92,7 +95,7 @@ pub fn key_set(state: &StateFolder, fleet: &str) -> Result<(KeySet, Vec<u8>)> {
 ///
 /// # Errors
 /// When the root key cannot be loaded or the file not written.
-pub fn sign_key_set(state: &StateFolder, set: &KeySet) -> Result<Vec<u8>> {
+pub(crate) fn sign_key_set(state: &StateFolder, set: &KeySet) -> Result<Vec<u8>> {
     let signed = set.sign(&load_or_create(state, "root")?)?;
     let path = state.key_set();
     let new = path.with_extension("cose.new");
@@ -106,7 +109,7 @@ pub fn sign_key_set(state: &StateFolder, set: &KeySet) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// When it is there or cannot be written.
-pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all(bytes)?;
@@ -120,7 +123,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
 ///
 /// # Errors
 /// When the system has none.
-pub fn seed() -> Result<zeroize::Zeroizing<[u8; 32]>> {
+pub(crate) fn seed() -> Result<zeroize::Zeroizing<[u8; 32]>> {
     let mut seed = zeroize::Zeroizing::new([0; 32]);
     OsRng.try_fill_bytes(seed.as_mut()).context("the system gives no random bytes")?;
     Ok(seed)

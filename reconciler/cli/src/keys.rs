@@ -15,15 +15,17 @@ const KEPT: usize = 2;
 ///
 /// # Errors
 /// When there are none, or they cannot be read or written.
-pub fn run(arguments: &Keys, output: Output) -> Result<()> {
+pub(crate) fn run(arguments: &Keys, output: Output) -> Result<()> {
     let state = StateFolder::named_by(&arguments.state)?;
     let root = key_files::load(&state.key("root"))
         .context("there are no keys yet: `wasmbed up` makes them when it starts first")?;
-    let signed = std::fs::read(state.key_set()).with_context(|| format!("cannot read {}", state.key_set().display()))?;
+    let signed =
+        std::fs::read(state.key_set()).with_context(|| format!("cannot read {}", state.key_set().display()))?;
     let mut set = KeySet::read_unverified(&signed)?;
     set = KeySet::verify(&signed, &root.public(), &set.fleet, 0)?;
     if let KeysWhat::Rotate { key } = arguments.what {
-        let _lock = state.lock().context("a key is replaced while nothing runs; `wasmbed up` publishes it when it starts")?;
+        let _lock =
+            state.lock().context("a key is replaced while nothing runs; `wasmbed up` publishes it when it starts")?;
         rotate(&state, &mut set, key)?;
     }
     let list = |keys: &[wasmbed_protocol::PublicKey]| keys.iter().map(text).collect::<Vec<_>>();

@@ -12,12 +12,13 @@ use crate::state_folder::StateFolder;
 ///
 /// # Errors
 /// When `wasmbed up` does not run there.
-pub async fn run(arguments: &Logs, output: Output) -> Result<()> {
+pub(crate) async fn run(arguments: &Logs, output: Output) -> Result<()> {
     // A name is a device's or an application's; both are asked for and told apart here.
     let filter = LiveFilter { kind: Some("log".to_owned()), follow: arguments.follow, ..LiveFilter::default() };
     let wanted = arguments.name.as_deref();
-    let wants =
-        |event: &LiveEvent| wanted.is_none_or(|name| event.device == name || event.application.as_deref() == Some(name));
+    let wants = |event: &LiveEvent| {
+        wanted.is_none_or(|name| event.device == name || event.application.as_deref() == Some(name))
+    };
     each(&arguments.state, &filter, |event| if wants(&event) { show(&event, output) } else { Ok(()) }).await
 }
 
@@ -25,7 +26,7 @@ pub async fn run(arguments: &Logs, output: Output) -> Result<()> {
 ///
 /// # Errors
 /// When `wasmbed up` does not run there, ends, or `show` fails.
-pub async fn each(
+pub(crate) async fn each(
     state: &StateArguments,
     filter: &LiveFilter,
     mut show: impl FnMut(LiveEvent) -> Result<()>,
@@ -42,7 +43,7 @@ pub async fn each(
 
 /// The moment of an event, in this machine's time zone.
 #[must_use]
-pub fn clock(event: &LiveEvent) -> String {
+pub(crate) fn clock(event: &LiveEvent) -> String {
     let at = Timestamp::from_millisecond(i64::try_from(event.time_ms).unwrap_or(i64::MAX)).unwrap_or(Timestamp::MAX);
     at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S%.3f").to_string()
 }
@@ -52,14 +53,15 @@ fn show(event: &LiveEvent, output: Output) -> Result<()> {
         return print::json(event);
     }
     let LiveKind::Log { level, text } = &event.kind else { return Ok(()) };
-    let whose = event.application.as_deref().map_or_else(|| event.device.clone(), |app| format!("{}/{app}", event.device));
+    let whose =
+        event.application.as_deref().map_or_else(|| event.device.clone(), |app| format!("{}/{app}", event.device));
     let level = if level == "output" { String::new() } else { format!("{level}: ") };
     print::line(format_args!("{} {whose} {level}{}", clock(event), printable(text)))
 }
 
 /// A device's text without what would steer the reader's terminal.
 #[must_use]
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 

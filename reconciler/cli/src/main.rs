@@ -64,8 +64,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Keys(arguments) => keys::run(&arguments, output).map(|()| ExitCode::SUCCESS),
         command => {
             let threads = std::thread::available_parallelism().map_or(2, |threads| threads.get().clamp(2, 8));
-            let runtime =
-                tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
             runtime.block_on(run_async(command, output))
         }
     }

@@ -14,7 +14,7 @@ use crate::print;
 ///
 /// # Errors
 /// When the name or the template is not valid, or a file is there already.
-pub fn run(arguments: &New, output: Output) -> Result<()> {
+pub(crate) fn run(arguments: &New, output: Output) -> Result<()> {
     let NewWhat::App { name, template, folder } = &arguments.what;
     let name: Name = name.parse().context("NAME")?;
     if !folder.is_dir() {

@@ -13,7 +13,7 @@ use crate::{api, print};
 ///
 /// # Errors
 /// When the clone, a revision or the API cannot be read.
-pub async fn run(arguments: &Plan, output: Output) -> Result<ExitCode> {
+pub(crate) async fn run(arguments: &Plan, output: Output) -> Result<ExitCode> {
     let mut request = PreviewRequest {
         repository: arguments.repository.clone(),
         head: arguments.revision.clone(),
@@ -60,7 +60,10 @@ fn text(preview: &Preview) -> String {
         lines.push(deletion.why.clone());
         lines.push(match deletion.allowed {
             true => "its commit allows it".to_owned(),
-            false => format!("to allow it, add this line to the end of the commit message:\nAllow-Deletion: {}", deletion.hash),
+            false => format!(
+                "to allow it, add this line to the end of the commit message:\nAllow-Deletion: {}",
+                deletion.hash
+            ),
         });
     }
     if preview.changes.is_empty() && preview.builds.is_empty() && preview.errors.is_empty() {

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 /// Says on a terminal what goes on; says nothing in a pipe.
-pub fn progress(text: &str) {
+pub(crate) fn progress(text: &str) {
     if io::stderr().is_terminal() {
         eprintln!("wasmbed: {text}");
     }
@@ -16,7 +16,7 @@ pub fn progress(text: &str) {
 ///
 /// # Errors
 /// When standard output is closed.
-pub fn json(value: &impl Serialize) -> Result<()> {
+pub(crate) fn json(value: &impl Serialize) -> Result<()> {
     let mut out = io::stdout().lock();
     serde_json::to_writer(&mut out, value)?;
     out.write_all(b"\n")?;
@@ -27,13 +27,13 @@ pub fn json(value: &impl Serialize) -> Result<()> {
 ///
 /// # Errors
 /// When standard output is closed.
-pub fn line(text: impl std::fmt::Display) -> Result<()> {
+pub(crate) fn line(text: impl std::fmt::Display) -> Result<()> {
     Ok(writeln!(io::stdout().lock(), "{text}")?)
 }
 
 /// Whether the error only says that whoever read our output has stopped doing so.
 #[must_use]
-pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
+pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
         let json = cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
@@ -43,19 +43,19 @@ pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 /// A table for people: columns as wide as they need to be, two spaces between them.
 #[derive(Debug)]
-pub struct Table {
+pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table with these column headings.
     #[must_use]
-    pub fn new(headings: &[&str]) -> Self {
+    pub(crate) fn new(headings: &[&str]) -> Self {
         Self { rows: vec![headings.iter().map(|&heading| heading.to_owned()).collect()] }
     }
 
     /// Adds a row; an empty cell prints as `-`.
-    pub fn row(&mut self, cells: Vec<String>) {
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells.into_iter().map(|cell| if cell.is_empty() { "-".to_owned() } else { cell }).collect());
     }
 }

@@ -14,24 +14,24 @@ use crate::state_folder::StateFolder;
 use crate::{api, key_files, print};
 
 /// Name of the file in a device's folder.
-pub const FILE: &str = "provisioning.cbor";
+pub(crate) const FILE: &str = "provisioning.cbor";
 
 /// Makes a device's identity in a folder, and prints its public key for the declaration.
 ///
 /// # Errors
 /// When the folder holds one already, or the fleet's keys or gateways cannot be read.
-pub async fn run(arguments: &Provision, output: Output) -> Result<()> {
+pub(crate) async fn run(arguments: &Provision, output: Output) -> Result<()> {
     let state = StateFolder::named_by(&arguments.api.state)?;
     let root = key_files::load(&state.key("root"))
         .context("the fleet's root key is needed: name the folder of `wasmbed up` with --state")?;
-    let signed = std::fs::read(state.key_set()).with_context(|| format!("cannot read {}", state.key_set().display()))?;
-    let gateways = if arguments.gateway.is_empty() { known_gateways(arguments).await? } else { arguments.gateway.clone() };
+    let signed =
+        std::fs::read(state.key_set()).with_context(|| format!("cannot read {}", state.key_set().display()))?;
+    let gateways =
+        if arguments.gateway.is_empty() { known_gateways(arguments).await? } else { arguments.gateway.clone() };
     let seed = key_files::seed()?;
     let public = SigningKey::from_seed(&seed).public();
     let pairing = match (&arguments.device, &arguments.code) {
-        (Some(device), Some(code)) => {
-            Some(Pairing { device: device.clone(), code: code.parse().context("--code")? })
-        }
+        (Some(device), Some(code)) => Some(Pairing { device: device.clone(), code: code.parse().context("--code")? }),
         _ => None,
     };
     let provisioning = Provisioning {

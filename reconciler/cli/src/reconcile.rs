@@ -16,7 +16,7 @@ use crate::{api, key_files, print};
 ///
 /// # Errors
 /// When one of them is missing, or the API cannot be used.
-pub async fn run(arguments: &Reconcile, output: Output) -> Result<ExitCode> {
+pub(crate) async fn run(arguments: &Reconcile, output: Output) -> Result<ExitCode> {
     let state = StateFolder::named_by(&arguments.api.state)?;
     let api::Reached { client, namespace } = api::reach(&arguments.api).await?;
     let options = Options {

@@ -13,7 +13,7 @@ use crate::print;
 ///
 /// # Errors
 /// When `wasmbed up` does not run there.
-pub async fn run(arguments: &Results, output: Output) -> Result<()> {
+pub(crate) async fn run(arguments: &Results, output: Output) -> Result<()> {
     let filter = LiveFilter {
         application: Some(arguments.application.clone()),
         kind: Some("output".to_owned()),
@@ -29,7 +29,9 @@ pub async fn run(arguments: &Results, output: Output) -> Result<()> {
                 "timeMs": event.time_ms, "device": event.device, "application": event.application,
                 "topic": topic, "value": value,
             })),
-            Output::Text => print::line(format_args!("{} {} {} {value}", clock(&event), event.device, printable(topic))),
+            Output::Text => {
+                print::line(format_args!("{} {} {} {value}", clock(&event), event.device, printable(topic)))
+            }
         }
     })
     .await

@@ -11,14 +11,14 @@ use crate::arguments::StateArguments;
 
 /// The folder, mode 0700.
 #[derive(Clone, Debug)]
-pub struct StateFolder(PathBuf);
+pub(crate) struct StateFolder(PathBuf);
 
 impl StateFolder {
     /// The folder that the arguments and the environment name; it need not exist.
     ///
     /// # Errors
     /// When neither names one and there is no home folder.
-    pub fn named_by(arguments: &StateArguments) -> Result<Self> {
+    pub(crate) fn named_by(arguments: &StateArguments) -> Result<Self> {
         let folder = match &arguments.state {
             Some(folder) => folder.clone(),
             None => default_folder().context("no state folder: give --state DIR, or set WASMBED_STATE or HOME")?,
@@ -30,7 +30,7 @@ impl StateFolder {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn create(&self) -> Result<()> {
+    pub(crate) fn create(&self) -> Result<()> {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true).mode(0o700);
         for folder in [self.path(), &self.path().join("keys"), &self.path().join("run"), &self.path().join("logs")] {
@@ -51,7 +51,7 @@ impl StateFolder {
     ///
     /// # Errors
     /// When another process has it.
-    pub fn lock(&self) -> Result<File> {
+    pub(crate) fn lock(&self) -> Result<File> {
         let path = self.path().join("up.lock");
         let mut lock = OpenOptions::new()
             .read(true)
@@ -84,79 +84,79 @@ impl StateFolder {
 
     /// The folder itself.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
     /// Ed25519 seed files.
     #[must_use]
-    pub fn key(&self, name: &str) -> PathBuf {
+    pub(crate) fn key(&self, name: &str) -> PathBuf {
         self.0.join("keys").join(format!("{name}.key"))
     }
 
     /// The root-signed KeySet.
     #[must_use]
-    pub fn key_set(&self) -> PathBuf {
+    pub(crate) fn key_set(&self) -> PathBuf {
         self.0.join("keys/keyset.cose")
     }
 
     /// Credentials for the embedded API.
     #[must_use]
-    pub fn kubeconfig(&self) -> PathBuf {
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.0.join("kubeconfig")
     }
 
     /// The embedded API's data.
     #[must_use]
-    pub fn api_data(&self) -> PathBuf {
+    pub(crate) fn api_data(&self) -> PathBuf {
         self.0.join("api")
     }
 
     /// The signer's socket.
     #[must_use]
-    pub fn signer_socket(&self) -> PathBuf {
+    pub(crate) fn signer_socket(&self) -> PathBuf {
         self.0.join("run/signer.sock")
     }
 
     /// The builder's socket.
     #[must_use]
-    pub fn builder_socket(&self) -> PathBuf {
+    pub(crate) fn builder_socket(&self) -> PathBuf {
         self.0.join("run/builder.sock")
     }
 
     /// The live events' socket.
     #[must_use]
-    pub fn live_socket(&self) -> PathBuf {
+    pub(crate) fn live_socket(&self) -> PathBuf {
         self.0.join("run/live.sock")
     }
 
     /// Built modules, by their digests.
     #[must_use]
-    pub fn modules(&self) -> PathBuf {
+    pub(crate) fn modules(&self) -> PathBuf {
         self.0.join("cache/modules")
     }
 
     /// The builder's own folder: compiled libraries, build folders.
     #[must_use]
-    pub fn builder(&self) -> PathBuf {
+    pub(crate) fn builder(&self) -> PathBuf {
         self.0.join("builder")
     }
 
     /// The bare repository of the example fleet.
     #[must_use]
-    pub fn example_repository(&self) -> PathBuf {
+    pub(crate) fn example_repository(&self) -> PathBuf {
         self.0.join("fleet.git")
     }
 
     /// The working copy of the example fleet.
     #[must_use]
-    pub fn example_copy(&self) -> PathBuf {
+    pub(crate) fn example_copy(&self) -> PathBuf {
         self.0.join("fleet")
     }
 
     /// The output of the process `name`.
     #[must_use]
-    pub fn log(&self, name: &str) -> PathBuf {
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
         self.0.join("logs").join(format!("{name}.log"))
     }
 }

@@ -32,7 +32,7 @@ struct View {
 ///
 /// # Errors
 /// When the API does not answer.
-pub async fn run(arguments: &Status, output: Output) -> Result<()> {
+pub(crate) async fn run(arguments: &Status, output: Output) -> Result<()> {
     let reached = api::reach(&arguments.api).await?;
     let mut last = View::read(&reached).await?.show(output, None)?;
     if !arguments.watch {
@@ -62,7 +62,10 @@ where
         + 'static,
 {
     let api = Api::<K>::namespaced(client.clone(), namespace);
-    watcher(api, watcher::Config::default()).default_backoff().filter_map(|event| async { event.ok().map(drop) }).boxed()
+    watcher(api, watcher::Config::default())
+        .default_backoff()
+        .filter_map(|event| async { event.ok().map(drop) })
+        .boxed()
 }
 
 impl View {
@@ -173,7 +176,9 @@ fn named<'o, K: ResourceExt, S: serde::Serialize + 'o>(objects: &'o [K], status:
 
 fn fleet_text(fleet: &Fleet) -> String {
     let status = fleet.status.clone().unwrap_or_default();
-    let short = |revision: Option<&String>| revision.map_or("none", |revision| revision.get(..12).unwrap_or(revision)).to_owned();
+    let short = |revision: Option<&String>| {
+        revision.map_or("none", |revision| revision.get(..12).unwrap_or(revision)).to_owned()
+    };
     let mut lines = vec![format!(
         "fleet {} follows {} of {}: revision {} applied, {} seen",
         fleet.name_any(),
@@ -215,7 +220,10 @@ fn text(value: Option<&impl ToString>) -> String {
 ///
 /// # Errors
 /// When the API cannot be watched at all.
-pub async fn wait_until(reached: &Reached, mut wanted: impl FnMut(&[Application], &[Device], &[Fleet]) -> bool) -> Result<()> {
+pub(crate) async fn wait_until(
+    reached: &Reached,
+    mut wanted: impl FnMut(&[Application], &[Device], &[Fleet]) -> bool,
+) -> Result<()> {
     let Reached { client, namespace } = reached;
     let mut changes = pin!(stream_select!(
         changes::<Fleet>(client, namespace),

@@ -13,7 +13,7 @@ use crate::print;
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn run(arguments: &Validate, output: Output) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Validate, output: Output) -> Result<ExitCode> {
     let folder = &arguments.folder;
     if !folder.is_dir() {
         bail!("{} is no folder: name the one that holds the fleet's declarations", folder.display());

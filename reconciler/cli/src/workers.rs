@@ -1,11 +1,10 @@
 //! The child processes of `wasmbed up`: the signer and the builder. Both end when their parent does.
 
 use anyhow::{Context, Result};
-use wasmbed_builder::worker;
 use wasmbed_emulator::parent_is_gone;
 
 use crate::api;
-use crate::arguments::{ApiArguments, Builder, Sandbox, Signer, StateArguments};
+use crate::arguments::{ApiArguments, Builder, Signer, StateArguments};
 use crate::key_files;
 use crate::state_folder::StateFolder;
 use crate::up::signals;
@@ -14,7 +13,7 @@ use crate::up::signals;
 ///
 /// # Errors
 /// When one is missing, or the socket cannot be served.
-pub async fn signer(arguments: &Signer) -> Result<()> {
+pub(crate) async fn signer(arguments: &Signer) -> Result<()> {
     let state = StateArguments { state: Some(arguments.state.clone()) };
     let folder = StateFolder::named_by(&state)?;
     let api = ApiArguments { state, kubeconfig: None, namespace: Some(arguments.fleet.clone()) };
@@ -33,13 +32,9 @@ pub async fn signer(arguments: &Signer) -> Result<()> {
 ///
 /// # Errors
 /// When the socket cannot be served.
-pub async fn builder(arguments: &Builder) -> Result<()> {
-    let mut options = worker::Options::new(&arguments.socket, &arguments.folder);
-    options.registry_config.clone_from(&arguments.registry_config);
-    if arguments.sandbox == Sandbox::None {
-        options.sandboxing = worker::Sandboxing::None;
-    }
-    worker::run(options, told_to_end()?).await.context("the builder cannot serve")
+pub(crate) async fn builder(arguments: &Builder) -> Result<()> {
+    let options = wasmbed_builder::worker::Options::new(&arguments.socket, &arguments.folder);
+    wasmbed_builder::worker::run(options, told_to_end()?).await.context("the builder cannot serve")
 }
 
 fn told_to_end() -> Result<impl Future<Output = ()>> {

@@ -10,7 +10,7 @@ use crate::arguments::Up;
 use crate::state_folder::StateFolder;
 
 /// The running API.
-pub struct ApiServer {
+pub(super) struct ApiServer {
     /// In-process, with all rights, in the fleet's namespace.
     pub client: Client,
     served: Served,
@@ -19,7 +19,7 @@ pub struct ApiServer {
 
 impl ApiServer {
     /// `https://...`.
-    pub fn address(&self) -> String {
+    pub(super) fn address(&self) -> String {
         format!("https://{}", self.served.address())
     }
 }
@@ -28,7 +28,7 @@ impl ApiServer {
 ///
 /// # Errors
 /// When the data is damaged, the port is taken, or a file cannot be written.
-pub async fn start(state: &StateFolder, arguments: &Up) -> Result<ApiServer> {
+pub(super) async fn start(state: &StateFolder, arguments: &Up) -> Result<ApiServer> {
     let options = Options::new(state.api_data(), wasmbed_api::crds()).namespace(&arguments.fleet);
     let control_plane = ControlPlane::open(options).await?;
     let port_file = state.path().join("api-port");

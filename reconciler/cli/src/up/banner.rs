@@ -16,7 +16,7 @@ use crate::status::wait_until;
 ///
 /// # Errors
 /// When standard output is closed.
-pub fn say_where(arguments: &Up, state: &StateFolder, api: &str, url: &str, output: Output) -> Result<()> {
+pub(super) fn say_where(arguments: &Up, state: &StateFolder, api: &str, url: &str, output: Output) -> Result<()> {
     let example = arguments.repo.is_none().then(|| state.example_copy());
     if output == Output::Json {
         return print::json(&json!({
@@ -39,7 +39,13 @@ pub fn say_where(arguments: &Up, state: &StateFolder, api: &str, url: &str, outp
 ///
 /// # Errors
 /// When the API is gone or standard output is closed.
-pub async fn say_ready(arguments: &Up, state: &StateFolder, reached: &Reached, output: Output, started: Instant) -> Result<()> {
+pub(super) async fn say_ready(
+    arguments: &Up,
+    state: &StateFolder,
+    reached: &Reached,
+    output: Output,
+    started: Instant,
+) -> Result<()> {
     let mut counted = (0, 0, 0, 0);
     let count = |applications: &[Application], devices: &[Device]| {
         let connected = devices.iter().filter(|device| phase(device) == Some(DevicePhase::Connected)).count();
@@ -51,7 +57,9 @@ pub async fn say_ready(arguments: &Up, state: &StateFolder, reached: &Reached, o
         let settled = running + applications.iter().filter(|app| is_held(app)).count();
         let now = (connected, expected, running, all);
         if now != counted {
-            print::progress(&format!("{connected} of {expected} devices connected, {running} of {all} applications running"));
+            print::progress(&format!(
+                "{connected} of {expected} devices connected, {running} of {all} applications running"
+            ));
             counted = now;
         }
         is_applied_or_held(fleets) && connected >= expected && settled >= all
@@ -64,7 +72,8 @@ pub async fn say_ready(arguments: &Up, state: &StateFolder, reached: &Reached, o
     print::line(format_args!("ready after {seconds:.1} s. In another terminal:"))?;
     let program = std::env::current_exe()?;
     let program = program.display();
-    let flag = arguments.state.state.as_ref().map_or_else(String::new, |_| format!(" --state {}", state.path().display()));
+    let flag =
+        arguments.state.state.as_ref().map_or_else(String::new, |_| format!(" --state {}", state.path().display()));
     print::line(format_args!("  {program} logs -f{flag}"))?;
     print::line(format_args!("  {program} status{flag}"))?;
     if arguments.repo.is_none() {

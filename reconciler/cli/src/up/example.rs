@@ -15,7 +15,7 @@ static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../fleet-example");
 ///
 /// # Errors
 /// When the `git` program is missing or fails, or the files cannot be written.
-pub fn create(state: &StateFolder, branch: &str) -> Result<()> {
+pub(super) fn create(state: &StateFolder, branch: &str) -> Result<()> {
     let (repository, copy) = (state.example_repository(), state.example_copy());
     if !repository.exists() {
         // Made beside its place and moved there whole, so that a half-made one is never taken for the fleet.

@@ -29,7 +29,7 @@ const CREDENTIAL: &str = "credential.cose";
 
 /// What all gateways of this process share.
 #[derive(Clone)]
-pub struct Gateways {
+pub(super) struct Gateways {
     /// The API.
     pub client: Client,
     /// The fleet's namespace.
@@ -52,7 +52,7 @@ struct Running {
 
 impl Gateways {
     /// Serves every Gateway declared until told to end.
-    pub async fn run(self, told: Shutdown) {
+    pub(super) async fn run(self, told: Shutdown) {
         let api = Api::<Gateway>::namespaced(self.client.clone(), &self.namespace);
         let mut events = pin!(watcher(api, watcher::Config::default()).default_backoff());
         let mut running: BTreeMap<String, Running> = BTreeMap::new();

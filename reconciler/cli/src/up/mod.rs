@@ -18,13 +18,14 @@ use crate::arguments::{self, Output};
 use crate::state_folder::StateFolder;
 use crate::{key_files, print};
 use gateways::Gateways;
-pub use shutdown::{Shutdown, shutdown, signals};
+use shutdown::shutdown;
+pub(crate) use shutdown::signals;
 
 /// Runs until Ctrl-C or SIGTERM.
 ///
 /// # Errors
 /// When another process has the folder, or something cannot be started at all. What fails later is started again.
-pub async fn run(arguments: arguments::Up, output: Output) -> Result<()> {
+pub(crate) async fn run(arguments: arguments::Up, output: Output) -> Result<()> {
     // The reconciler's passes are one task of this thread; everything else moves between threads.
     tokio::task::LocalSet::new().run_until(run_here(arguments, output)).await
 }

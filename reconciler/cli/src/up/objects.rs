@@ -16,7 +16,7 @@ const MANAGER: &str = "wasmbed-up";
 ///
 /// # Errors
 /// When the API refuses one.
-pub async fn apply(client: &Client, arguments: &Up, url: &str, key_set: &[u8]) -> Result<()> {
+pub(super) async fn apply(client: &Client, arguments: &Up, url: &str, key_set: &[u8]) -> Result<()> {
     let name = arguments.fleet.as_str();
     let parameters = PatchParams::apply(MANAGER).force();
     let fleets = Api::<Fleet>::namespaced(client.clone(), name);

@@ -8,29 +8,29 @@ use tokio::sync::watch;
 
 /// Tells every part to end; clones hear the same.
 #[derive(Clone, Debug)]
-pub struct Shutdown(watch::Receiver<bool>);
+pub(super) struct Shutdown(watch::Receiver<bool>);
 
 /// The side that says so. Dropping it says so too.
 #[derive(Debug)]
-pub struct Trigger(watch::Sender<bool>);
+pub(super) struct Trigger(watch::Sender<bool>);
 
 /// A trigger, and what hears it.
 #[must_use]
-pub fn shutdown() -> (Trigger, Shutdown) {
+pub(super) fn shutdown() -> (Trigger, Shutdown) {
     let (sender, receiver) = watch::channel(false);
     (Trigger(sender), Shutdown(receiver))
 }
 
 impl Trigger {
     /// Tells every part to end.
-    pub fn pull(&self) {
+    pub(super) fn pull(&self) {
         self.0.send_replace(true);
     }
 }
 
 impl Shutdown {
     /// Completes once the trigger is pulled.
-    pub fn told(&self) -> impl Future<Output = ()> + Send + use<> {
+    pub(super) fn told(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut receiver = self.0.clone();
         async move {
             let _ = receiver.wait_for(|told| *told).await;
@@ -42,7 +42,7 @@ impl Shutdown {
 ///
 /// # Errors
 /// When the system does not let signals be caught.
-pub fn signals() -> Result<impl Future<Output = ()>> {
+pub(crate) fn signals() -> Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot catch SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
     Ok(async move {

@@ -82,9 +82,11 @@ impl Enrollment {
     }
 
     fn wait_connected(&self, device: &str) {
-        wait_for(&format!("{device} is connected"), || self.up.of("devices", device), |device| {
-            device["status"]["phase"] == "Connected"
-        });
+        wait_for(
+            &format!("{device} is connected"),
+            || self.up.of("devices", device),
+            |device| device["status"]["phase"] == "Connected",
+        );
     }
 
     fn enroll(&self, arguments: &[&str]) -> Output {
@@ -94,9 +96,11 @@ impl Enrollment {
     fn a_pending_key_is_approved_by_a_commit(&self) {
         let (folder, key) = self.provision("one", &[]);
         let device = start(&folder);
-        wait_for("the key is pending", || self.pending(), |pending| {
-            pending.iter().any(|entry| entry["pending"]["publicKey"] == key.as_str())
-        });
+        wait_for(
+            "the key is pending",
+            || self.pending(),
+            |pending| pending.iter().any(|entry| entry["pending"]["publicKey"] == key.as_str()),
+        );
         assert_ne!(self.up.of("devices", "approved")["status"]["phase"], "Connected", "nobody approved it yet");
         json(&self.enroll(&["approved", "--key", &key, "--output", "json"]));
         let declared = std::fs::read_to_string(self.repository.copy.join("fleet.yaml")).unwrap();
@@ -115,9 +119,11 @@ impl Enrollment {
         let code = made["code"].as_str().unwrap();
         let (folder, _) = self.provision("two", &["--device", "with-code", "--code", code]);
         let device = start(&folder);
-        wait_for("the code is proved", || self.pending(), |pending| {
-            pending.iter().any(|entry| entry["pending"]["pairedWith"] == "with-code")
-        });
+        wait_for(
+            "the code is proved",
+            || self.pending(),
+            |pending| pending.iter().any(|entry| entry["pending"]["pairedWith"] == "with-code"),
+        );
         json(&self.enroll(&["with-code", "--output", "json"]));
         self.repository.git(&["push", "-q", "origin", "main"]);
         self.wait_connected("with-code");
@@ -133,9 +139,11 @@ impl Enrollment {
         let code = wrong["code"].as_str().unwrap();
         let (folder, key) = self.provision("three", &["--device", "guessed", "--code", code]);
         let device = start(&folder);
-        let pending = wait_for("the key knocked", || self.pending(), |pending| {
-            pending.iter().any(|entry| entry["pending"]["publicKey"] == key.as_str())
-        });
+        let pending = wait_for(
+            "the key knocked",
+            || self.pending(),
+            |pending| pending.iter().any(|entry| entry["pending"]["publicKey"] == key.as_str()),
+        );
         let knocked = pending.iter().find(|entry| entry["pending"]["publicKey"] == key.as_str()).unwrap();
         assert_eq!(knocked["pending"]["pairedWith"], Value::Null, "a wrong code proves nothing");
         let refused = self.enroll(&["guessed"]);
@@ -162,9 +170,11 @@ impl Enrollment {
         let mut command = program();
         command.env("RUST_LOG", "info").args(["device", "--dir"]).arg(&folder).stderr(file);
         let device = Running::start("a device of another fleet", &mut command);
-        wait_for("it refuses the gateway", || std::fs::read_to_string(&log).unwrap(), |log| {
-            log.contains("KeySet") || log.contains("key set")
-        });
+        wait_for(
+            "it refuses the gateway",
+            || std::fs::read_to_string(&log).unwrap(),
+            |log| log.contains("KeySet") || log.contains("key set"),
+        );
         let knocked = self.pending().iter().any(|entry| entry["pending"]["publicKey"] == key.as_str());
         assert!(!knocked, "a gateway that cannot be believed is told nothing");
         assert!(device.interrupt());

@@ -10,7 +10,8 @@ pub struct Kubectl(PathBuf);
 impl Kubectl {
     /// `kubectl` with this kubeconfig; none, with a named skip, where it is not installed.
     pub fn find(kubeconfig: &Path) -> Option<Self> {
-        let found = Command::new("kubectl").args(["version", "--client"]).output().is_ok_and(|out| out.status.success());
+        let found =
+            Command::new("kubectl").args(["version", "--client"]).output().is_ok_and(|out| out.status.success());
         if !found {
             eprintln!("SKIPPED: kubectl is not installed, so its view of the fleet is not looked at");
         }

@@ -65,6 +65,9 @@ fn manifest(name: &str) -> String {
     format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
 }
 
+/// One thing that happens, and what it shows.
+type Step = (&'static str, fn(&mut Story));
+
 struct Story {
     repository: Repository,
     up: Up,
@@ -78,7 +81,7 @@ struct Story {
 fn a_push_reaches_the_devices_and_a_revert_takes_it_back() {
     let folder = tempfile::Builder::new().prefix("wasmbed-e2e-").tempdir().unwrap();
     let mut story = Story::begin(folder.path());
-    let steps: [(&str, fn(&mut Story)); 11] = [
+    let steps: [Step; 11] = [
         ("a push brings new output", Story::a_push_brings_new_output),
         ("a compile error is reported while the old module runs on", Story::a_compile_error_is_reported),
         ("a revert needs neither a build nor a download", Story::a_revert_needs_neither_build_nor_download),
@@ -216,8 +219,13 @@ impl Story {
 
     fn deleted_statuses_come_back(&mut self) {
         let Some(kubectl) = Kubectl::find(&self.up.kubeconfig()) else { return };
-        let objects =
-            [("fleet", "fleet"), ("application", "ticker"), ("device", "first"), ("gateway", "gateway-1"), ("rollout", "ticker")];
+        let objects = [
+            ("fleet", "fleet"),
+            ("application", "ticker"),
+            ("device", "first"),
+            ("gateway", "gateway-1"),
+            ("rollout", "ticker"),
+        ];
         for (kind, name) in objects {
             let before = kubectl.json(&["get", kind, name])["status"].clone();
             assert!(before.is_object(), "{kind} {name} has a status");
@@ -239,7 +247,9 @@ impl Story {
         let devices = kubectl.run(&["get", "devices"]);
         assert!(devices.lines().any(|line| line.starts_with("first") && line.contains("Connected")), "{devices}");
         let all = kubectl.run(&["get", "wasmbed"]);
-        for name in ["device.wasmbed.github.io/own", "application.wasmbed.github.io/ticker", "gateway.wasmbed.io/gateway-1"] {
+        for name in
+            ["device.wasmbed.github.io/own", "application.wasmbed.github.io/ticker", "gateway.wasmbed.io/gateway-1"]
+        {
             assert!(all.contains(name), "{name} in\n{all}");
         }
         assert!(kubectl.run(&["get", "releases"]).lines().count() > 3);
@@ -286,7 +296,8 @@ impl Story {
     }
 
     fn killing_everything_loses_nothing(&mut self) {
-        let children: Vec<u32> = ["signer", "builder", "device"].into_iter().filter_map(|name| self.up.child(name)).collect();
+        let children: Vec<u32> =
+            ["signer", "builder", "device"].into_iter().filter_map(|name| self.up.child(name)).collect();
         let up = std::mem::replace(&mut self.up.process, Running::start("nothing", &mut Command::new("true")));
         up.kill();
         for child in children {
