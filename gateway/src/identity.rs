@@ -125,7 +125,9 @@ mod tests {
     #[test]
     fn what_devices_would_refuse_is_found_before_they_do() {
         let keyset = keyset();
-        let check = |secret: &Secret| identity("gateway-1", Some(secret), Some(&keyset)).map(|_| ()).unwrap_err();
+        let check = |secret: &Secret| {
+            identity("gateway-1", Some(secret), Some(&keyset)).map(|_| ()).expect_err("it is to be refused")
+        };
         let other_ca = check(&secret(&credential(), &key(9)));
         assert!(matches!(other_ca, IdentityError::Refused { refusal: Refusal::Signature(_), .. }));
         let other_key = Credential { tls_key: key(8).public(), ..credential() };
@@ -138,7 +140,7 @@ mod tests {
 
     #[test]
     fn an_error_says_what_is_missing_where_and_what_makes_it() {
-        let error = identity("gateway-1", None, None).map(|_| ()).unwrap_err().to_string();
+        let error = identity("gateway-1", None, None).map(|_| ()).expect_err("nothing is there").to_string();
         assert_eq!(error, "tls.seed of Secret gateway-gateway-1 is missing; `wasmbed keys` makes it");
     }
 }

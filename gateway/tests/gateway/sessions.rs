@@ -183,7 +183,7 @@ async fn sessions_live_on_while_the_signer_is_away_and_it_is_told_of_all_when_it
     let (_second, _) = Device::join(&fleet.address, &key(2)).await;
 
     fleet.signer = Signer::start(&socket).await;
-    let mut told = vec![fleet.signer.opened().await, fleet.signer.opened().await];
+    let mut told = [fleet.signer.opened().await, fleet.signer.opened().await];
     told.sort_by(|a, b| a.device.cmp(&b.device));
     assert_eq!((told[0].device.as_str(), told[1].device.as_str()), ("sensor-1", "sensor-2"));
 
