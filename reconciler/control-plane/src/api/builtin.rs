@@ -17,23 +17,34 @@ pub(crate) fn settle(resource: &Resource, object: &mut Value) {
         Rules::Secret => {
             let strings = object.as_object_mut().and_then(|map| map.remove("stringData"));
             if let Some(Value::Object(strings)) = strings {
-                if !object["data"].is_object() && !strings.is_empty() {
+                if object["data"].is_null() && !strings.is_empty() {
                     object["data"] = Value::Object(Map::new());
                 }
-                for (key, value) in strings {
-                    let text = value.as_str().unwrap_or_default();
-                    object["data"][key] = STANDARD.encode(text).into();
+                // Data that is no map is for validation to refuse.
+                let data = object.get_mut("data").and_then(Value::as_object_mut);
+                if let Some(data) = data {
+                    for (key, value) in strings {
+                        let text = value.as_str().unwrap_or_default();
+                        data.insert(key, STANDARD.encode(text).into());
+                    }
                 }
             }
         }
         Rules::Namespace => {
             let name = text(object, "name").to_owned();
             object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name.into();
-            if object["spec"]["finalizers"].is_null() {
-                object["spec"]["finalizers"] = json!(["kubernetes"]);
+            // A spec that is no object is for validation to refuse.
+            let spec = &mut object["spec"];
+            if spec.is_null() || spec.is_object() && spec["finalizers"].is_null() {
+                spec["finalizers"] = json!(["kubernetes"]);
             }
         }
         _ => {}
+    }
+    if matches!(resource.rules, Rules::ConfigMap | Rules::Secret)
+        && let Some(map) = object.as_object_mut()
+    {
+        map.retain(|field, value| !(matches!(field.as_str(), "data" | "binaryData") && value == &json!({})));
     }
 }
 

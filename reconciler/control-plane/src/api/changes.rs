@@ -76,6 +76,7 @@ impl<'a> Write<'a> {
         }
         self.check_kind(object)?;
         self.check_metadata(object)?;
+        self.check_built_in(object)?;
         let mut unknown = Vec::new();
         schema::prune(&resource.schema, object, true, &mut unknown);
         let warnings: Vec<String> = unknown.iter().map(|field| format!("unknown field {field:?}")).collect();
@@ -147,6 +148,33 @@ impl<'a> Write<'a> {
         } else {
             Err(ApiError::bad_request(malformed.join(", ")))
         }
+    }
+
+    /// A body of a built-in kind must have its types; of custom resources that is validation's to say.
+    fn check_built_in(&self, object: &mut Value) -> Result<(), ApiError> {
+        let resource = self.resource();
+        if resource.is_custom() {
+            return Ok(());
+        }
+        let mut causes = Vec::new();
+        let mut filled = object.clone();
+        schema::fill_defaults(&resource.schema, &mut filled);
+        schema::validate(&resource.schema, &filled, "", &mut causes);
+        let malformed: Vec<&str> = causes
+            .iter()
+            .filter(|cause| cause.reason == "FieldValueTypeInvalid" || cause.message.contains("must be of type"))
+            .map(|cause| cause.message.as_str())
+            .collect();
+        if malformed.is_empty() {
+            return Ok(());
+        }
+        Err(ApiError::bad_request(format!(
+            "{} in version {:?} cannot be handled as a {}: {}",
+            resource.kind,
+            resource.version,
+            resource.kind,
+            malformed.join(", ")
+        )))
     }
 
     /// Checks the namespace of a body against the path's, and puts it in.

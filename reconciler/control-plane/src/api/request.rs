@@ -187,7 +187,6 @@ mod tests {
             "/",
             "/api/v2",
             "/api/v1/pods",
-            "/api/v1/namespaces/a/pods",
             "/api/v1/configmaps/b",
             "/apis/nobody",
             "/apis/coordination.k8s.io/v2/leases",

@@ -11,5 +11,3 @@ mod remove;
 mod shape;
 
 pub(crate) use apply::{ApplyError, Scope, apply, track_update};
-#[cfg(test)]
-pub(crate) use field_set::FieldSet;

@@ -6,12 +6,8 @@ use super::field_set::{FieldSet, PathElement};
 use super::shape::{Shape, element, shape};
 use crate::schema::Schema;
 
-/// The value without the fields of `gone`. A map or list that loses all it had goes with them.
+/// The value without the fields of `gone`. A map or list that loses all it had stays, empty, unless it is itself in `gone`.
 pub(super) fn remove(schema: Option<&Schema>, value: &Value, gone: &FieldSet) -> Value {
-    remove_at(schema, value, gone).unwrap_or_else(|| Value::Object(Map::new()))
-}
-
-fn remove_at(schema: Option<&Schema>, value: &Value, gone: &FieldSet) -> Option<Value> {
     match (shape(schema, value), value) {
         (Shape::Map, Value::Object(map)) => {
             let mut out = Map::new();
@@ -22,17 +18,15 @@ fn remove_at(schema: Option<&Schema>, value: &Value, gone: &FieldSet) -> Option<
                 }
                 let field = schema.and_then(|schema| schema.field(name).0);
                 let kept = match gone.below(&step) {
-                    Some(below) => remove_at(field, item, below),
-                    None => Some(item.clone()),
+                    Some(below) => remove(field, item, below),
+                    None => item.clone(),
                 };
-                if let Some(kept) = kept {
-                    out.insert(name.clone(), kept);
-                }
+                out.insert(name.clone(), kept);
             }
-            (!out.is_empty() || map.is_empty()).then_some(Value::Object(out))
+            Value::Object(out)
         }
         (Shape::List, Value::Array(list)) => {
-            let schema = schema?;
+            let schema = schema.expect("a list without a schema is a leaf");
             let mut out = Vec::with_capacity(list.len());
             for item in list {
                 let Ok(step) = element(schema, item) else {
@@ -42,14 +36,14 @@ fn remove_at(schema: Option<&Schema>, value: &Value, gone: &FieldSet) -> Option<
                 if gone.has(&step) {
                     continue;
                 }
-                match gone.below(&step) {
-                    Some(below) => out.extend(remove_at(schema.items.as_deref(), item, below)),
-                    None => out.push(item.clone()),
-                }
+                out.push(match gone.below(&step) {
+                    Some(below) => remove(schema.items.as_deref(), item, below),
+                    None => item.clone(),
+                });
             }
-            (!out.is_empty() || list.is_empty()).then_some(Value::Array(out))
+            Value::Array(out)
         }
-        _ => Some(value.clone()),
+        _ => value.clone(),
     }
 }
 
@@ -85,9 +79,9 @@ mod tests {
     }
 
     #[test]
-    fn what_loses_everything_goes_and_what_was_empty_stays() {
-        assert_eq!(removed(json!({"m": {"a": "1"}}), json!({"f:m": {"f:a": {}}})), json!({}));
-        assert_eq!(removed(json!({"m": {}}), json!({"f:m": {"f:a": {}}})), json!({"m": {}}));
+    fn what_loses_everything_stays_empty() {
+        assert_eq!(removed(json!({"m": {"a": "1"}}), json!({"f:m": {"f:a": {}}})), json!({"m": {}}));
+        assert_eq!(removed(json!({"s": ["a"]}), json!({"f:s": {"v:\"a\"": {}}})), json!({"s": []}));
     }
 
     #[test]

@@ -133,7 +133,7 @@ fn create(path: &Path) -> Result<(), StorageError> {
         {
             let mut numbers = transaction.open_table(NUMBERS)?;
             numbers.insert("format", FORMAT)?;
-            numbers.insert("resourceVersion", 1)?;
+            numbers.insert("resourceVersion", first_version())?;
         }
         transaction.commit()?;
         Ok(())
@@ -146,6 +146,12 @@ fn create(path: &Path) -> Result<(), StorageError> {
         synced.map_err(|error| unusable(&error))?;
     }
     Ok(())
+}
+
+/// Versions of a new file begin at the time in seconds: above those of a file that was there before, so that who still holds one of
+/// those is told that it is too old.
+fn first_version() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(1)
 }
 
 /// Secrets are in it: it is nobody else's to read.

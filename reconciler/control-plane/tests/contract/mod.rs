@@ -3,7 +3,7 @@
 //! Each scenario gets a [`Door`]: a client and a namespace of its own, on a server that serves the `Widget` kind of
 //! `widget.yaml`. `embedded.rs` runs them against the embedded API, `any_endpoint.rs` against a server of one's choice.
 
-#![allow(dead_code)]
+#![allow(dead_code, missing_docs, unreachable_pub)]
 
 pub mod answers;
 pub mod apply;
