@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gix::ObjectId as Oid;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 use wasmbed_api::{ApplicationSpec, BuildTarget, Digest, Profile};
 use wasmbed_builder::{BuildOutcome, BuildRequest, Client, Closure, Failure, FailureReason, Limits, Trust};

@@ -17,7 +17,7 @@ pub(crate) use projection::{
     ApplicationView, DeviceRun, DeviceView, FleetView, GatewayView, Names, ReleaseView, RolloutView,
 };
 
-use crate::plan::{Observed, ObjectId};
+use crate::plan::{ObjectId, Observed};
 
 /// A snapshot of one namespace.
 #[derive(Clone, Default)]

@@ -27,7 +27,9 @@ pub enum ReconcileError {
     #[error("work was cut short: {0}")]
     CutShort(#[from] tokio::task::JoinError),
     /// There is no Fleet to reconcile, or more than one.
-    #[error("namespace {namespace} has {count} Fleets; exactly one is expected (`wasmbed up` or `kubectl apply` makes it)")]
+    #[error(
+        "namespace {namespace} has {count} Fleets; exactly one is expected (`wasmbed up` or `kubectl apply` makes it)"
+    )]
     FleetCount {
         /// The namespace.
         namespace: String,

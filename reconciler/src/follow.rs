@@ -80,7 +80,8 @@ impl Fetcher {
     /// The token that webhooks have to name.
     pub(crate) async fn token(&self, spec: &FleetSpec) -> Option<String> {
         let reference = spec.webhook_token_ref.as_ref()?;
-        let secret = self.secret(reference).await.map_err(|error| tracing::warn!(%error, "webhooks are refused")).ok()?;
+        let secret =
+            self.secret(reference).await.map_err(|error| tracing::warn!(%error, "webhooks are refused")).ok()?;
         let token = secret.data?.remove("token")?;
         let token = String::from_utf8(token.0).ok()?.trim().to_owned();
         (!token.is_empty()).then_some(token)

@@ -16,7 +16,8 @@ use crate::cluster::Cluster;
 use crate::declarations::{Declarations, Loaded, Reader};
 use crate::error::ReconcileError;
 use crate::plan::{
-    Action, Deletion, DeletionGuard, DeletionSet, Input, Kind, ObjectId, Observed, Reason, Verdict, allowed_hashes, plan,
+    Action, Deletion, DeletionGuard, DeletionSet, Input, Kind, ObjectId, Observed, Reason, Verdict, allowed_hashes,
+    plan,
 };
 use crate::source::{Repository, Revision, SourceError};
 
@@ -292,9 +293,7 @@ fn as_observed(declarations: &Declarations, fleet: &str) -> BTreeMap<ObjectId, O
     declarations
         .desired
         .iter()
-        .map(|(id, desired)| {
-            (id.clone(), Observed { fingerprint: desired.fingerprint, fleet: Some(fleet.to_owned()) })
-        })
+        .map(|(id, desired)| (id.clone(), Observed { fingerprint: desired.fingerprint, fleet: Some(fleet.to_owned()) }))
         .collect()
 }
 
@@ -307,7 +306,9 @@ fn losses(before: &Declarations, after: &Declarations) -> BTreeSet<Deletion> {
         let Some(was) = before.application(&id) else { continue };
         for (device, declared) in after.devices() {
             let id = ObjectId { kind: Kind::Device, name: Arc::clone(device) };
-            if after.desired.get(&id).map(|d| d.fingerprint) == before.desired.get(&id).map(|d| d.fingerprint) && was == now {
+            if after.desired.get(&id).map(|d| d.fingerprint) == before.desired.get(&id).map(|d| d.fingerprint)
+                && was == now
+            {
                 continue;
             }
             let Some(earlier) = before.device(&id) else { continue };

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 use wasmbed_api::{ApplicationSpec, ByteString, Digest, labels};
-use wasmbed_protocol::signed::{Artifact, Capabilities, Configuration, Format, IoLimits, Limits, Release, RestartPolicy};
+use wasmbed_protocol::signed::{
+    Artifact, Capabilities, Configuration, Format, IoLimits, Limits, Release, RestartPolicy,
+};
 use wasmbed_protocol::{ModuleDigest, SignError, SigningKey};
 
 use crate::build::Module;

@@ -2,8 +2,8 @@
 
 use k8s_openapi::jiff::Timestamp;
 use wasmbed_api::{
-    ApplicationPhase, ApplicationSpec, ApplicationStatus, Condition, FleetCounts, FleetStatus, Held, McuType, RolloutSpec,
-    Time, Truth, condition_types, set_condition,
+    ApplicationPhase, ApplicationSpec, ApplicationStatus, Condition, FleetCounts, FleetStatus, Held, McuType,
+    RolloutSpec, Time, Truth, condition_types, set_condition,
 };
 use wasmbed_builder::Failure;
 
@@ -52,7 +52,9 @@ pub(crate) fn application(facts: &ApplicationFacts<'_>) -> ApplicationStatus {
         build_conditions(facts, &mut conditions);
         ready_condition(facts, phase, &mut conditions);
     } else {
-        conditions.not_in_git("this Application was applied by hand and reaches no device; declare it in the fleet's repository");
+        conditions.not_in_git(
+            "this Application was applied by hand and reaches no device; declare it in the fleet's repository",
+        );
     }
     conditions.deprecated(facts.deprecated);
     let counts = facts.counts;
@@ -104,7 +106,12 @@ fn build_conditions(facts: &ApplicationFacts<'_>, conditions: &mut Conditions) {
             conditions.set(condition_types::BUILT, Truth::False, &failure.reason.to_string(), message);
         }
         (Some(BuildState::Building), _) => {
-            conditions.set(condition_types::BUILT, Truth::Unknown, "Building", format!("revision {head} is being built"));
+            conditions.set(
+                condition_types::BUILT,
+                Truth::Unknown,
+                "Building",
+                format!("revision {head} is being built"),
+            );
         }
         (Some(BuildState::Built(module)), _) => {
             let message = format!("a module of {} bytes, {}", module.size, module.digest);
@@ -117,9 +124,11 @@ fn build_conditions(facts: &ApplicationFacts<'_>, conditions: &mut Conditions) {
 fn ready_condition(facts: &ApplicationFacts<'_>, phase: ApplicationPhase, conditions: &mut Conditions) {
     let Counts { targets, connected, updated, running, failed } = facts.counts;
     let (truth, reason, message) = match phase {
-        _ if targets == 0 => {
-            (Truth::False, "NoTargets", "no device of this fleet is meant by targetDevices or targetSelector".to_owned())
-        }
+        _ if targets == 0 => (
+            Truth::False,
+            "NoTargets",
+            "no device of this fleet is meant by targetDevices or targetSelector".to_owned(),
+        ),
         ApplicationPhase::Running => (Truth::True, "Running", format!("runs on {updated} of {targets} devices")),
         ApplicationPhase::Stopped => (Truth::True, "Suspended", "stopped by spec.suspend".to_owned()),
         ApplicationPhase::Stopping => (Truth::False, "Stopping", format!("still runs on {running} devices")),
@@ -127,10 +136,18 @@ fn ready_condition(facts: &ApplicationFacts<'_>, phase: ApplicationPhase, condit
             let error = facts.error.as_deref().unwrap_or("no reason is known");
             (Truth::False, "DevicesFailed", format!("failed on {failed} of {connected} connected devices; {error}"))
         }
-        ApplicationPhase::Failed => (Truth::False, "NotBuilt", "there is no module to run; see the condition Built".to_owned()),
+        ApplicationPhase::Failed => {
+            (Truth::False, "NotBuilt", "there is no module to run; see the condition Built".to_owned())
+        }
         ApplicationPhase::Creating => (Truth::False, "Building", "there is no module yet".to_owned()),
-        _ if connected == 0 => (Truth::False, "NoDeviceConnected", format!("none of its {targets} devices is connected")),
-        _ => (Truth::False, "Deploying", format!("the newest Release runs on {updated} of {connected} connected devices")),
+        _ if connected == 0 => {
+            (Truth::False, "NoDeviceConnected", format!("none of its {targets} devices is connected"))
+        }
+        _ => (
+            Truth::False,
+            "Deploying",
+            format!("the newest Release runs on {updated} of {connected} connected devices"),
+        ),
     };
     conditions.set(condition_types::READY, truth, reason, message);
 }
@@ -209,7 +226,11 @@ fn fleet_readiness(facts: &FleetFacts<'_>) -> (Truth, &'static str, String) {
         return (Truth::Unknown, "Progressing", format!("revision {} is being built and applied", short(working_on)));
     }
     if !facts.held.is_empty() {
-        return (Truth::False, "ApplicationsHeld", format!("{applied} is applied, save for {} applications", facts.held.len()));
+        return (
+            Truth::False,
+            "ApplicationsHeld",
+            format!("{applied} is applied, save for {} applications", facts.held.len()),
+        );
     }
     match &facts.applied {
         Some(_) => (Truth::True, "Applied", format!("{applied} is applied")),
@@ -239,12 +260,15 @@ pub(crate) struct PlainFacts<'a> {
 
 /// The reconciler's conditions on a Device or Gateway; `None` when they are so already.
 pub(crate) fn plain(facts: &PlainFacts<'_>) -> Option<Vec<Condition>> {
-    let ours =
-        |c: &&Condition| [condition_types::NOT_IN_GIT, condition_types::DEPRECATED_FORM, condition_types::CANNOT_RUN].contains(&&*c.type_);
+    let ours = |c: &&Condition| {
+        [condition_types::NOT_IN_GIT, condition_types::DEPRECATED_FORM, condition_types::CANNOT_RUN]
+            .contains(&&*c.type_)
+    };
     let before: Vec<Condition> = facts.before.iter().filter(ours).cloned().collect();
     let mut conditions = Conditions::new(&before, facts.generation, facts.now);
     if !facts.in_git {
-        conditions.not_in_git("this object was applied by hand; declare it in the fleet's repository for it to be used");
+        conditions
+            .not_in_git("this object was applied by hand; declare it in the fleet's repository for it to be used");
     }
     conditions.deprecated(facts.deprecated);
     if let Some((reason, message)) = facts.cannot_run {

@@ -96,10 +96,7 @@ async fn an_invalid_revision_is_held_whole_and_the_last_good_one_stays_over_a_re
     world.reconcile().await;
     let good = world.repository.head();
     let typo = device("d3").replace("gatewayId", "gatewayID");
-    world
-        .repository
-        .write("fleet/d3.yaml", &typo)
-        .write("fleet/hello.yaml", &application("hello", &["d1"], 2));
+    world.repository.write("fleet/d3.yaml", &typo).write("fleet/hello.yaml", &application("hello", &["d1"], 2));
     let bad = world.repository.push("a typo");
     let held = world.reconcile().await;
     assert_eq!(held.applied.as_deref(), Some(&*good), "found again by a process that remembers nothing");
@@ -143,7 +140,11 @@ async fn an_application_that_does_not_build_is_held_alone_at_its_last_spec() {
     let status = world.status().await;
     assert_eq!(status.held[0].application.as_ref().map(ToString::to_string).as_deref(), Some("hello"));
     assert_eq!(status.held[0].reason, "SourceRefused");
-    assert!(status.held[0].file.as_deref().is_some_and(|file| file.contains(".cargo/config.toml")), "{:?}", status.held);
+    assert!(
+        status.held[0].file.as_deref().is_some_and(|file| file.contains(".cargo/config.toml")),
+        "{:?}",
+        status.held
+    );
     let hello = world.application("hello").await.status.expect("a status");
     let built = condition(&hello.conditions, "Built").expect("set");
     assert_eq!((&*built.status, &*built.reason), ("False", "SourceRefused"));

@@ -72,10 +72,18 @@ fn what_is_wrong_is_told_with_file_and_line() {
 
     let field = good();
     let misspelt = device("d3").replace("gatewayId", "gatewayID");
-    assert_one(&errors(field.write("fleet/d3.yaml", &misspelt)), "fleet/d3.yaml:4:", &["gatewayID", "did you mean `gatewayId`?"]);
+    assert_one(
+        &errors(field.write("fleet/d3.yaml", &misspelt)),
+        "fleet/d3.yaml:4:",
+        &["gatewayID", "did you mean `gatewayId`?"],
+    );
 
     let duplicate = good();
-    assert_one(&errors(duplicate.write("fleet/again.yaml", &device("d1"))), "fleet/devices.yaml:3:", &["declared twice", "fleet/again.yaml:1"]);
+    assert_one(
+        &errors(duplicate.write("fleet/again.yaml", &device("d1"))),
+        "fleet/devices.yaml:3:",
+        &["declared twice", "fleet/again.yaml:1"],
+    );
 
     let no_source = good();
     assert_one(
@@ -192,7 +200,10 @@ fn a_preview_tells_what_a_commit_changes_and_why() {
 fn a_preview_prints_the_word_that_a_large_deletion_needs_and_sees_it_said() {
     let fleet = good();
     fleet.commit("first");
-    fleet.write("fleet/devices.yaml", "").write("fleet/apps/hello.yaml", &application("hello", &[], 1)).commit("no devices");
+    fleet
+        .write("fleet/devices.yaml", "")
+        .write("fleet/apps/hello.yaml", &application("hello", &[], 1))
+        .commit("no devices");
     let held = previewed(&fleet);
     let deletion = held.deletion.clone().expect("held");
     assert!(!held.is_applicable() && !deletion.allowed);

@@ -33,10 +33,16 @@ async fn what_people_change_or_delete_in_the_cluster_is_put_back() {
     world.until("the first revision is applied", || is_applied(&world, &head)).await;
 
     world.patch::<Device>("d1", json!({ "spec": { "gatewayId": "gateway-9" } })).await;
-    let spec_is_back = || async { world.device("d1").await.spec.gateway_id.is_some_and(|id| id.as_str() == "gateway-1") };
+    let spec_is_back =
+        || async { world.device("d1").await.spec.gateway_id.is_some_and(|id| id.as_str() == "gateway-1") };
     world.until("the spec is put back", spec_is_back).await;
 
-    world.patch::<Device>("d1", json!({ "metadata": { "labels": { "wasmbed.github.io/gateway": "x", "own": "stays" } } })).await;
+    world
+        .patch::<Device>(
+            "d1",
+            json!({ "metadata": { "labels": { "wasmbed.github.io/gateway": "x", "own": "stays" } } }),
+        )
+        .await;
     let label_is_back = || async {
         let labels = world.device("d1").await.metadata.labels.unwrap_or_default();
         labels.get("wasmbed.github.io/gateway").is_some_and(|label| label == "gateway-1") && labels.contains_key("own")
@@ -47,7 +53,8 @@ async fn what_people_change_or_delete_in_the_cluster_is_put_back() {
     world.until("the application is back", || async { world.api::<Application>().get("hello").await.is_ok() }).await;
 
     let release = world.releases().await.remove(0);
-    let (name, module) = (release.metadata.name.expect("named"), format!("module-{}", release.spec.artifacts[0].digest));
+    let (name, module) =
+        (release.metadata.name.expect("named"), format!("module-{}", release.spec.artifacts[0].digest));
     world.api::<Release>().delete(&name, &DeleteParams::default()).await.expect("deleted");
     world.api::<ConfigMap>().delete(&module, &DeleteParams::default()).await.expect("deleted");
     world.until("the release is back", || async { world.api::<Release>().get(&name).await.is_ok() }).await;
@@ -93,10 +100,15 @@ async fn a_suspended_fleet_is_left_as_it_is() {
 #[tokio::test]
 async fn a_webhook_that_knows_the_token_makes_it_ask_at_once() {
     let world = World::new().await;
-    let secret: Secret = serde_json::from_value(json!({ "metadata": { "name": "hook" }, "stringData": {}, "data": { "token": "dDBrZW4=" } })).expect("a Secret");
+    let secret: Secret = serde_json::from_value(
+        json!({ "metadata": { "name": "hook" }, "stringData": {}, "data": { "token": "dDBrZW4=" } }),
+    )
+    .expect("a Secret");
     world.api::<Secret>().create(&Default::default(), &secret).await.expect("created");
     let url = world.repository.url();
-    world.fleet_spec(json!({ "url": url, "path": "fleet", "interval": "1h", "webhookTokenRef": { "name": "hook" } })).await;
+    world
+        .fleet_spec(json!({ "url": url, "path": "fleet", "interval": "1h", "webhookTokenRef": { "name": "hook" } }))
+        .await;
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
     let running = world.run_with(wasmbed_reconciler::Options { hooks: Some(free), ..world.options() });
     let head = world.repository.head();
@@ -130,7 +142,9 @@ async fn a_device_that_proved_its_code_gets_its_key_committed() {
     let secret: Secret = serde_json::from_value(json!({ "metadata": { "name": "write" } })).expect("a Secret");
     world.api::<Secret>().create(&Default::default(), &secret).await.expect("created");
     let url = world.repository.url();
-    world.fleet_spec(json!({ "url": url, "path": "fleet", "interval": "1h", "writeSecretRef": { "name": "write" } })).await;
+    world
+        .fleet_spec(json!({ "url": url, "path": "fleet", "interval": "1h", "writeSecretRef": { "name": "write" } }))
+        .await;
     let running = world.run();
     let head = world.repository.head();
     world.until("the first revision is applied", || is_applied(&world, &head)).await;

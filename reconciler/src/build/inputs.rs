@@ -111,7 +111,8 @@ impl SourceTree for GitTree {
         };
         let size = self.repository.size(&self.repo, file.id).map_err(|e| failed(path, e))?;
         if size > MAX_BYTES {
-            let source = format!("it has {size} bytes, more than a source may have; keep it outside the package").into();
+            let source =
+                format!("it has {size} bytes, more than a source may have; keep it outside the package").into();
             return Err(TreeError { path: path.to_owned(), source });
         }
         self.repository.blob(&self.repo, file.id).map(Some).map_err(|e| failed(path, e))

@@ -8,8 +8,8 @@ use kube::api::DynamicObject;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use wasmbed_api::{
-    ApplicationSpec, ApplicationStatus, Condition, DevicePhase, DeviceSpec, DeviceStatus, Digest, FleetSpec, FleetStatus,
-    GatewaySpec, GatewayStatus, InstancePhase, McuType, ReleaseSpec, RolloutSpec, RolloutStatus, labels,
+    ApplicationSpec, ApplicationStatus, Condition, DevicePhase, DeviceSpec, DeviceStatus, Digest, FleetSpec,
+    FleetStatus, GatewaySpec, GatewayStatus, InstancePhase, McuType, ReleaseSpec, RolloutSpec, RolloutStatus, labels,
 };
 
 use super::{View, Watched, observed_fingerprint};
@@ -188,9 +188,7 @@ impl View {
             Watched::Applications => self.applications.keys().cloned().collect(),
             Watched::Rollouts => self.rollouts.keys().cloned().collect(),
             Watched::Releases => self.releases.keys().map(|digest| digest.to_string().into()).collect(),
-            Watched::Modules => {
-                self.modules.keys().map(|digest| labels::module_config_map(digest).into()).collect()
-            }
+            Watched::Modules => self.modules.keys().map(|digest| labels::module_config_map(digest).into()).collect(),
         }
     }
 }
@@ -263,4 +261,3 @@ impl DeviceView {
         self.applications.iter().find(|run| &*run.name == application)
     }
 }
-

@@ -103,7 +103,8 @@ impl Reconciler {
         self.loaded = Some(loaded.clone());
         let declarations = loaded.declarations();
         if !declarations.errors.is_empty() {
-            let held = declarations.errors.iter().take(MOST_PROBLEMS).map(|p| held_problem(&id.to_string(), p)).collect();
+            let held =
+                declarations.errors.iter().take(MOST_PROBLEMS).map(|p| held_problem(&id.to_string(), p)).collect();
             return Ok(Err(held));
         }
         if let Some(held) = self.guard(repository, fleet, spec, id, declarations).await? {
@@ -206,8 +207,13 @@ struct Scene {
 
 impl Scene {
     fn of(view: &View, fleet: &str, spec: &FleetSpec, declarations: &Declarations) -> Self {
-        let input =
-            Input { fleet, desired: &declarations.desired, applied: None, observed: &view.objects, prune: spec.prunes() };
+        let input = Input {
+            fleet,
+            desired: &declarations.desired,
+            applied: None,
+            observed: &view.objects,
+            prune: spec.prunes(),
+        };
         let changes = plan(&input);
         let mut going: BTreeSet<Deletion> = changes
             .iter()

@@ -186,7 +186,9 @@ impl Reconciler {
         // One kind after another: what is named has to be there before what names it.
         let mut rest = &changes[..];
         while let Some(first) = rest.first() {
-            let same = |change: &Change| change.id.kind == first.id.kind && change.action.is_delete() == first.action.is_delete();
+            let same = |change: &Change| {
+                change.id.kind == first.id.kind && change.action.is_delete() == first.action.is_delete()
+            };
             let (group, others) = rest.split_at(rest.iter().take_while(|change| same(change)).count());
             rest = others;
             // Boxed, because the compiler cannot tell that unboxed ones of many lifetimes may move between threads.
@@ -215,12 +217,7 @@ impl Reconciler {
         }
     }
 
-    async fn write_change<'c>(
-        &self,
-        fleet: &str,
-        declarations: &Declarations,
-        change: &'c Change,
-    ) -> WriteResult<'c> {
+    async fn write_change<'c>(&self, fleet: &str, declarations: &Declarations, change: &'c Change) -> WriteResult<'c> {
         let what = watched(change.id.kind);
         let work = match change.id.kind {
             Kind::Application => self.works.get(&change.id.name),
@@ -319,7 +316,9 @@ impl Reconciler {
             let before = view.rollouts.get(name);
             let spec = work.map_or(spec, |work| spec_of(&work.object).unwrap_or(spec));
             let (release, retry) = match (work, before) {
-                (Some(work), _) if view.releases.contains_key(&work.signed.digest) => (work.signed.digest, spec.retry()),
+                (Some(work), _) if view.releases.contains_key(&work.signed.digest) => {
+                    (work.signed.digest, spec.retry())
+                }
                 (_, Some(before)) => match before.spec.candidate.or(before.spec.stable) {
                     Some(release) => (release, before.spec.retry),
                     None => continue,
@@ -365,7 +364,6 @@ impl Action {
         self == Self::Delete
     }
 }
-
 
 impl Written {
     /// Counts what another pass wrote.

@@ -48,8 +48,12 @@ impl Reconciler {
             Err(error) => Err(error),
         };
         match committed {
-            Ok(()) => tracing::info!(devices = ?proved.keys().map(Name::as_str).collect::<Vec<_>>(), "committed the keys of paired devices"),
-            Err(error) => tracing::warn!(%error, "the keys of paired devices are not committed; `wasmbed enroll` composes the commit"),
+            Ok(()) => {
+                tracing::info!(devices = ?proved.keys().map(Name::as_str).collect::<Vec<_>>(), "committed the keys of paired devices")
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the keys of paired devices are not committed; `wasmbed enroll` composes the commit")
+            }
         }
     }
 
@@ -78,10 +82,8 @@ impl Reconciler {
             return Ok(());
         }
         let names: Vec<&str> = keys.keys().map(Name::as_str).collect();
-        let message = format!(
-            "Enroll {}\n\nEach device proved the one-time code of its declaration.\n",
-            names.join(", ")
-        );
+        let message =
+            format!("Enroll {}\n\nEach device proved the one-time code of its declaration.\n", names.join(", "));
         let commit = mirror.commit(accepted.revision.id, &files, &message)?;
         mirror.push(remote, accepted.revision.id, commit).await
     }

@@ -52,7 +52,15 @@ impl Reconciler {
             let mut status = fleet.status.clone();
             let message = format!("the namespace has {} Fleets; delete all but one", fleets.len());
             let generation = fleet.generation;
-            set_condition(&mut status.conditions, condition_types::READY, Truth::False, "ManyFleets", message, generation, Timestamp::now());
+            set_condition(
+                &mut status.conditions,
+                condition_types::READY,
+                Truth::False,
+                "ManyFleets",
+                message,
+                generation,
+                Timestamp::now(),
+            );
             if status != fleet.status
                 && let Err(error) = self.cluster.apply_status(Watched::Fleets, name, &body(&status)).await
             {

@@ -86,7 +86,9 @@ pub enum SourceError {
         detail: String,
     },
     /// A commit could not be pushed.
-    #[error("cannot push to `{url}`, branch `{branch}`: {detail}; nothing was committed, it is tried again on the next revision")]
+    #[error(
+        "cannot push to `{url}`, branch `{branch}`: {detail}; nothing was committed, it is tried again on the next revision"
+    )]
     Push {
         /// The address.
         url: String,

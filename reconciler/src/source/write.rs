@@ -38,7 +38,8 @@ impl Mirror {
         }
         let time = gix::date::Time::now_utc().to_string();
         let signature = gix::actor::SignatureRef { name: AUTHOR.0.into(), email: AUTHOR.1.into(), time: &time };
-        let commit = repo.new_commit_as(signature, signature, message, tree, [head]).map_err(|e| failed(e.to_string()))?;
+        let commit =
+            repo.new_commit_as(signature, signature, message, tree, [head]).map_err(|e| failed(e.to_string()))?;
         Ok(commit.id)
     }
 
@@ -48,7 +49,8 @@ impl Mirror {
     /// When the branch moved, the server refuses, or there is no `git` program.
     pub async fn push(&self, remote: &Remote, head: ObjectId, commit: ObjectId) -> Result<(), SourceError> {
         let login = remote.credentials.prepare(&remote.url)?;
-        let failed = |detail: String| SourceError::Push { url: redacted(&remote.url), branch: remote.branch.clone(), detail };
+        let failed =
+            |detail: String| SourceError::Push { url: redacted(&remote.url), branch: remote.branch.clone(), detail };
         let mut git = tokio::process::Command::new("git");
         git.arg("-C")
             .arg(self.repository().path())

@@ -61,7 +61,8 @@ fn a_phase_for_every_stage_of_an_application() {
 #[test]
 fn a_compile_error_is_told_with_its_commit_while_the_old_module_runs_on() {
     let failure = BuildState::Failed(
-        Failure { reason: FailureReason::CompileFailed, message: "error[E0425]: no `x`".to_owned(), location: None }.into(),
+        Failure { reason: FailureReason::CompileFailed, message: "error[E0425]: no `x`".to_owned(), location: None }
+            .into(),
     );
     let rollout = RolloutSpec { stable: Some(Digest::of(b"r")), ..RolloutSpec::default() };
     let status = of(Some(&failure), Some(&rollout), counts(1, 1, 1, 0), false);
