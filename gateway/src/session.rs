@@ -28,6 +28,9 @@ const UNKNOWN_KINDS: u32 = 64;
 /// How long a device that was turned away should wait, if nothing better is known.
 const RETRY: Duration = Duration::from_secs(60);
 
+/// The same for one whose approval was not waited for any longer: its next wait costs little.
+const KNOCK_AGAIN: Duration = Duration::from_secs(5);
+
 /// The moment something happens.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Now {
@@ -179,7 +182,7 @@ impl Session {
         match &mut self.state {
             State::AwaitingHello { until } if now.at >= *until => self.close(Closing::NoHello),
             State::Pending { until, .. } if now.at >= *until => {
-                self.refuse("nobody approved this key in time; it stays listed and may connect again", RETRY);
+                self.refuse("nobody approved this key in time; it stays listed and may connect again", KNOCK_AGAIN);
             }
             State::Open(open) if now.at >= open.heard + self.times.silence => self.close(Closing::Silent),
             State::Open(open) => {

@@ -25,7 +25,11 @@ pub(crate) async fn run(context: &Context) {
         tokio::select! {
             () = context.summary_changed.notified() => {}
             () = tokio::time::sleep(REVIEW) => {
+                let directory = context.directory();
                 context.pending().expire(now().at);
+                let mut board = context.board();
+                directory.enrolling().for_each(|device| board.mark(device));
+                context.board_changed.notify_one();
             }
         }
     }

@@ -8,7 +8,7 @@ use wasmbed_protocol::ReleaseDigest;
 use wasmbed_protocol::message::{GatewayMessage, SignedAssignment, SignedRelease};
 
 /// A Release that is not there yet is looked for again after this, and then twice as long each time.
-const FIRST_RETRY: Duration = Duration::from_millis(200);
+const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(30);
 
 /// The latest Assignment wins; one that has not gone out when the next comes never does.

@@ -141,3 +141,12 @@ async fn handshakes_that_do_not_end_take_no_place_from_devices_for_long() {
     let mut device = Device::hello(&fleet.address, &key(1), hello()).await;
     device.welcome().await;
 }
+
+#[tokio::test]
+async fn a_client_without_a_key_is_refused() {
+    let fleet = fleet(Limits::default()).await;
+    if let Ok(mut device) = Connector::new(&key(1)).connect_without_key(&fleet.address).await {
+        assert!(device.receive().await.is_none());
+    }
+    Device::join(&fleet.address, &key(1)).await;
+}

@@ -40,20 +40,35 @@ impl Connector {
     }
 
     pub(crate) async fn connect(self, address: &str) -> std::io::Result<Device> {
-        // As a board: no hash but SHA-256.
-        let cipher_suites = vec![aws_lc_rs::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256];
-        let provider = Arc::new(CryptoProvider { cipher_suites, ..aws_lc_rs::default_provider() });
         let pkcs8 = spki::pkcs8(&self.proves.seed());
         let signing = aws_lc_rs::sign::any_eddsa_type(&PrivatePkcs8KeyDer::from(pkcs8.as_slice())).unwrap();
         let shown = CertificateDer::from(spki::encode(&self.shown).to_vec());
         let certified = Arc::new(CertifiedKey::new(vec![shown], signing));
+        self.connect_as(address, Some(Arc::new(AlwaysResolvesClientRawPublicKeys::new(certified)))).await
+    }
+
+    pub(crate) async fn connect_without_key(self, address: &str) -> std::io::Result<Device> {
+        self.connect_as(address, None).await
+    }
+
+    async fn connect_as(
+        self,
+        address: &str,
+        key: Option<Arc<AlwaysResolvesClientRawPublicKeys>>,
+    ) -> std::io::Result<Device> {
+        // As a board: no hash but SHA-256.
+        let cipher_suites = vec![aws_lc_rs::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256];
+        let provider = Arc::new(CryptoProvider { cipher_suites, ..aws_lc_rs::default_provider() });
         let secret = Arc::new(ExporterSecret::default());
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .unwrap()
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyServerKey))
-            .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(certified)));
+            .with_custom_certificate_verifier(Arc::new(AnyServerKey));
+        let mut config = match key {
+            Some(key) => config.with_client_cert_resolver(key),
+            None => config.with_no_client_auth(),
+        };
         config.alpn_protocols = vec![self.alpn];
         config.key_log = secret.clone();
         let tcp = TcpStream::connect(address).await?;

@@ -86,3 +86,25 @@ async fn a_gateway_without_a_credential_says_what_is_missing() {
     assert!(ready.message.contains("wasmbed keys"), "{}", ready.message);
     assert!(crate::device::Connector::new(&key(1)).connect(&fleet.address).await.is_err());
 }
+
+#[tokio::test]
+async fn a_newer_session_at_another_replica_wins_and_its_status_is_left_alone() {
+    let fleet = Fleet::start().await;
+    fleet.declare_key("sensor-1", 1).await;
+    fleet.wait_phase("sensor-1", DevicePhase::Enrolled).await;
+    let (mut device, _) = Device::join(&fleet.address, &key(1)).await;
+    fleet.wait_phase("sensor-1", DevicePhase::Connected).await;
+    fleet.patch_device_status("sensor-1", json!({ "session": { "replica": "elsewhere", "counter": 9 } })).await;
+    device.closed().await;
+    // A change that must be written comes after whatever the end of the session would have caused.
+    fleet.wait_gateway(|status| status.connected_devices == Some(0)).await;
+    fleet.declare_key("sensor-2", 2).await;
+    fleet.wait_phase("sensor-2", DevicePhase::Enrolled).await;
+    let status = fleet.wait_phase("sensor-1", DevicePhase::Connected).await;
+    assert_eq!(status.session.unwrap().counter, 9);
+
+    let (_device, _) = Device::join(&fleet.address, &key(1)).await;
+    let ours =
+        |status: &wasmbed_api::DeviceStatus| status.session.as_ref().is_some_and(|session| session.counter == 10);
+    assert_eq!(fleet.wait_device("sensor-1", ours).await.session.unwrap().replica, crate::fleet::NAME);
+}
