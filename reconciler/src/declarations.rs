@@ -58,6 +58,8 @@ pub struct Reader {
 #[derive(Clone)]
 pub struct Loaded {
     tree: Oid,
+    /// The fleet, its namespace and its folder: for others the same tree declares something else.
+    read_as: (String, Option<String>, String),
     root: Option<Arc<Folder>>,
     declarations: Arc<Declarations>,
 }
@@ -82,6 +84,8 @@ impl Reader {
     /// # Errors
     /// When the repository cannot be read. What is wrong with the declarations is in [`Declarations::errors`].
     pub fn load(&self, tree: Oid, before: Option<&Loaded>) -> Result<Loaded, SourceError> {
+        let read_as = (self.fleet.clone(), self.namespace.clone(), self.path.clone());
+        let before = before.filter(|b| b.read_as == read_as);
         if let Some(same) = before.filter(|b| b.tree == tree) {
             return Ok(same.clone());
         }
@@ -91,7 +95,7 @@ impl Reader {
             Err(message) => {
                 let errors = vec![problem(&self.path, message)];
                 let declarations = Arc::new(Declarations { errors, ..Declarations::default() });
-                return Ok(Loaded { tree, root: None, declarations });
+                return Ok(Loaded { tree, read_as, root: None, declarations });
             }
         };
         let root = folder::read(self, &repo, &self.path, id, before.and_then(|b| b.root.as_ref()))?;
@@ -109,7 +113,7 @@ impl Reader {
             Some(before) => Arc::clone(&before.declarations),
             None => Arc::new(self.assemble(&root, &has_folder)),
         };
-        Ok(Loaded { tree, root: Some(root), declarations })
+        Ok(Loaded { tree, read_as, root: Some(root), declarations })
     }
 
     fn fleet_folder(&self, repo: &gix::Repository, tree: Oid) -> Result<Result<Oid, &'static str>, SourceError> {

@@ -42,6 +42,7 @@ impl Signed {
     }
 
     /// The signed bytes.
+    #[cfg(test)]
     pub(crate) fn cose(&self) -> &[u8] {
         &self.cose
     }

@@ -15,6 +15,8 @@ use crate::reconciler::{Reconciler, Summary};
 
 /// The wait after a pass that could not write everything.
 const RETRY: Duration = Duration::from_secs(5);
+/// The least wait for the clock alone.
+const LEAST_WAIT: Duration = Duration::from_secs(1);
 /// Passes that only follow what devices report come no closer together than this many times what one takes.
 const REST: u32 = 4;
 /// The most that such a pass waits.
@@ -65,6 +67,8 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result
             };
             let rest = (began.elapsed() * REST).min(LONGEST_REST);
             let due = reconciler.next_retry().into_iter().chain(incomplete.then(|| began + RETRY)).min();
+            // What is overdue though a pass was just made waits for something else.
+            let due = due.map(|due| due.max(Instant::now() + LEAST_WAIT));
             tokio::select! {
                 () = wake.notified() => {}
                 () = async { changed.notified().await; tokio::time::sleep(rest).await } => {}
@@ -110,7 +114,8 @@ impl Reconciler {
     pub async fn settle_down(&mut self) -> Result<Summary, ReconcileError> {
         let wake = self.wake();
         let mut total = Summary::default();
-        for _ in 0..MOST_PASSES {
+        let mut passes = 0;
+        while passes < MOST_PASSES {
             let mut summary = self.pass().await?;
             let is_quiet = summary.written == Default::default();
             summary.written.add(&total.written);
@@ -122,6 +127,8 @@ impl Reconciler {
             }
             if is_building {
                 wake.notified().await;
+            } else {
+                passes += 1;
             }
         }
         Ok(total)

@@ -312,3 +312,26 @@ async fn two_fleets_in_a_namespace_are_refused() {
     let refused = wasmbed_reconciler::reconcile_once(world.options()).await.expect_err("two");
     assert!(refused.to_string().contains("2 Fleets"), "{refused}");
 }
+
+#[tokio::test]
+async fn another_folder_of_the_same_revision_declares_something_else() {
+    let world = World::new().await;
+    let lab = device("d9").replace("gatewayId: gateway-1, ", "");
+    world.repository.write("lab/d9.yaml", &lab).push("another folder");
+    let mut reconciler = world.reconciler();
+    step(&mut reconciler).await;
+    world.fleet_spec(json!({ "url": world.repository.url(), "path": "lab", "prune": false })).await;
+    assert_eq!(step(&mut reconciler).await.written.created, 1);
+    assert_eq!(world.names::<Device>().await, ["d1", "d2", "d9"]);
+}
+
+#[tokio::test]
+async fn a_release_that_was_tampered_with_is_put_back() {
+    let world = World::new().await;
+    world.reconcile().await;
+    let release = world.releases().await.remove(0);
+    let name = release.metadata.name.clone().expect("named");
+    world.patch::<wasmbed_api::Release>(&name, json!({ "spec": { "config": { "args": ["--evil"] } } })).await;
+    assert_eq!(world.reconcile().await.written.releases, 1);
+    assert_eq!(world.releases().await[0].spec, release.spec);
+}

@@ -5,9 +5,9 @@ mod support;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
-use support::declare::{application, device};
+use support::declare::{application, device, sourced};
 use support::world::{FLEET, World};
-use wasmbed_api::{Application, Device, Fleet, Gateway, Release};
+use wasmbed_api::{Application, Device, Fleet, Gateway, Release, Rollout};
 
 async fn is_applied(world: &World, revision: &str) -> bool {
     world.status().await.applied_revision.as_deref() == Some(revision)
@@ -182,4 +182,38 @@ async fn a_device_that_proved_its_code_gets_its_key_committed() {
     assert!(!text.contains(&public(other).to_string()));
     assert!(world.repository.git(&["log", "-1", "--format=%s"]).contains("Enroll hall"));
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_newer_revision_supersedes_a_build_that_goes_on_and_the_others_do_not_wait() {
+    let world = World::new().await;
+    let options = world.options();
+    // A builder that takes every question and answers none.
+    let silent = tokio::net::UnixListener::bind(&options.builder).expect("a socket");
+    let answering_nobody = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = silent.accept().await {
+            held.push(stream);
+        }
+    });
+    world
+        .repository
+        .write("fleet/apps/slow/src/main.rs", "pub fn main() {}\n")
+        .write("fleet/slow.yaml", &sourced("slow", "apps/slow"))
+        .push("something that takes long");
+    let running = world.run_with(options);
+    let builds = || async {
+        let built = |status: wasmbed_api::ApplicationStatus| {
+            status.conditions.iter().any(|condition| condition.type_ == "Built" && condition.reason == "Building")
+        };
+        let slow = world.api::<Application>().get_opt("slow").await.expect("readable");
+        slow.and_then(|slow| slow.status).is_some_and(built)
+    };
+    world.until("it is being built", builds).await;
+    let hello_has_a_rollout = || async { world.api::<Rollout>().get_opt("hello").await.is_ok_and(|r| r.is_some()) };
+    world.until("the other application advances", hello_has_a_rollout).await;
+    let newer = world.repository.write("fleet/slow.yaml", &application("slow", &["d1"], 7)).push("ready-made");
+    world.until("the newer revision is applied", || is_applied(&world, &newer)).await;
+    running.stop().await;
+    answering_nobody.abort();
 }

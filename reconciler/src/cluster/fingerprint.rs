@@ -26,6 +26,15 @@ pub(crate) fn fingerprint(labels: &Map, annotations: &Map, spec: &Value) -> Fing
     Fingerprint::of(&bytes)
 }
 
+impl Fingerprint {
+    /// Of a JSON value, whichever order its keys came in.
+    pub(crate) fn of_value(value: &Value) -> Self {
+        let mut bytes = Vec::with_capacity(512);
+        put_value(value, &mut bytes);
+        Self::of(&bytes)
+    }
+}
+
 /// The fingerprint of an object in the cluster: of its labels and annotations only those count that the reconciler owns there, so
 /// that what other tools add is left alone, and what they take over is seen.
 pub(crate) fn observed_fingerprint(metadata: &ObjectMeta, spec: &Value) -> Fingerprint {

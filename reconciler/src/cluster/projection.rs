@@ -65,8 +65,8 @@ pub(crate) struct ReleaseView {
     pub(crate) application: Box<str>,
     pub(crate) revision: Option<Box<str>>,
     pub(crate) modules: Vec<Digest>,
-    /// Of the signed bytes.
-    pub(crate) cose: Fingerprint,
+    /// Of the whole spec.
+    pub(crate) spec: Fingerprint,
     pub(crate) created: Option<Time>,
     pub(crate) fleet: Option<String>,
 }
@@ -113,7 +113,7 @@ impl View {
                         application: spec.application.as_str().into(),
                         revision: spec.revision.as_deref().map(Into::into),
                         modules: spec.artifacts.iter().map(|artifact| artifact.digest).collect(),
-                        cose: Fingerprint::of(&spec.cose.0),
+                        spec: Fingerprint::of_value(object.data.get("spec").unwrap_or(&Value::Null)),
                         created,
                         fleet,
                     };

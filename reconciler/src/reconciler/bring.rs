@@ -90,9 +90,7 @@ impl Reconciler {
         let changes = self.changes(fleet, spec, &declarations);
         self.write_changes(fleet, &declarations, changes, &mut outcome).await;
         self.write_rollouts(fleet, &declarations, &mut outcome).await;
-        if spec.prunes() {
-            self.prune(fleet, &declarations, &mut outcome).await;
-        }
+        self.prune(fleet, spec.prunes(), &declarations, &mut outcome).await;
         self.reported.standings = standings;
         Ok(outcome)
     }
@@ -256,15 +254,17 @@ impl Reconciler {
         let mut lost = Vec::new();
         for (name, work) in &self.works {
             let signed = &work.signed;
-            let (has_module, has_release) = {
+            let (has_module, known) = {
                 let view = self.cluster.view();
-                let ours = |of: &Option<String>| of.as_deref() == Some(fleet);
-                let release = view.releases.get(&signed.digest);
-                (
-                    view.modules.get(&signed.module.digest).is_some_and(ours),
-                    release.is_some_and(|r| r.cose == Fingerprint::of(signed.cose()) && ours(&r.fleet)),
-                )
+                let is_ours = view.modules.get(&signed.module.digest).is_some_and(|of| of.as_deref() == Some(fleet));
+                (is_ours, view.releases.get(&signed.digest).cloned())
             };
+            // The revision that first made it stays beside it.
+            let first = known.as_ref().and_then(|known| known.revision.clone());
+            let revision = first.map_or_else(|| work.revision.clone(), String::from);
+            let manifest = signed.manifest(self.cluster.namespace(), &revision);
+            let spec = Fingerprint::of_value(&manifest["spec"]);
+            let has_release = known.is_some_and(|known| known.spec == spec && known.fleet.as_deref() == Some(fleet));
             if !has_module {
                 let bytes = self.builds.as_ref().and_then(|builds| builds.module_bytes(&signed.module.digest));
                 let Some(bytes) = bytes else {
@@ -278,12 +278,6 @@ impl Reconciler {
                 }
             }
             if !has_release {
-                let revision = {
-                    let view = self.cluster.view();
-                    let known = view.releases.get(&signed.digest).and_then(|release| release.revision.clone());
-                    known.map_or_else(|| work.revision.clone(), String::from)
-                };
-                let manifest = signed.manifest(self.cluster.namespace(), &revision);
                 match self.cluster.apply(Watched::Releases, &manifest).await {
                     Ok(()) => {
                         tracing::info!(application = %name, release = %signed.digest, "signed");
@@ -314,7 +308,9 @@ impl Reconciler {
             let Some(fingerprint) = view.objects.get(&id).map(|object| object.fingerprint) else { continue };
             let work = self.works.get(name);
             let before = view.rollouts.get(name);
-            let spec = work.map_or(spec, |work| spec_of(&work.object).unwrap_or(spec));
+            // What was built last counts; after a restart that is what the cluster has.
+            let there = view.applications.get(name).map_or(spec, |application| &*application.spec);
+            let spec = work.and_then(|work| spec_of(&work.object)).unwrap_or(there);
             let (release, retry) = match (work, before) {
                 (Some(work), _) if view.releases.contains_key(&work.signed.digest) => {
                     (work.signed.digest, spec.retry())

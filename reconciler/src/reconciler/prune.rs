@@ -16,13 +16,15 @@ const KEPT: usize = 10;
 const KEPT_OF_GONE: usize = 20;
 
 impl Reconciler {
-    pub(super) async fn prune(&mut self, fleet: &str, declarations: &Declarations, outcome: &mut Outcome) {
+    /// `gone` says whether what left the repository goes; the history is kept short in any case.
+    pub(super) async fn prune(&mut self, fleet: &str, gone: bool, declarations: &Declarations, outcome: &mut Outcome) {
         let declared: BTreeSet<Arc<str>> = declarations.applications().map(|(name, _)| Arc::clone(name)).collect();
         let wanted: BTreeSet<Digest> = self.works.values().map(|work| work.signed.digest).collect();
         let wanted_modules: BTreeSet<Digest> = self.works.values().map(|work| work.signed.module.digest).collect();
         let (rollouts, releases) = {
             let view = self.cluster.view();
-            (stale_rollouts(&view, fleet, &declared), stale_releases(&view, fleet, &declared, &wanted))
+            let rollouts = if gone { stale_rollouts(&view, fleet, &declared) } else { Vec::new() };
+            (rollouts, stale_releases(&view, fleet, &declared, &wanted))
         };
         for name in rollouts {
             self.remove(Watched::Rollouts, &name, outcome).await;

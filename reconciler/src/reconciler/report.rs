@@ -140,7 +140,8 @@ impl Reconciler {
         for (name, spec) in declarations.applications() {
             let id = ObjectId { kind: Kind::Application, name: Arc::clone(name) };
             let (Some(rollout), Some(object)) = (view.rollouts.get(name), view.objects.get(&id)) else { continue };
-            let spec = self.works.get(name).and_then(|work| spec_of(&work.object)).unwrap_or(spec);
+            let there = view.applications.get(name).map_or(spec, |application| &*application.spec);
+            let spec = self.works.get(name).and_then(|work| spec_of(&work.object)).unwrap_or(there);
             let targets = self.targets.of(&view, fleet, name, spec, object.fingerprint);
             let release = rollout.spec.candidate.or(rollout.spec.stable);
             let counts = tally::count(&view, &targets, name, release.as_ref());
