@@ -44,10 +44,7 @@ impl JsonPath {
     /// Parses a path, with or without the surrounding braces; `Err` says what cannot be read.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let inner = text.trim();
-        let inner = inner
-            .strip_prefix('{')
-            .and_then(|rest| rest.strip_suffix('}'))
-            .unwrap_or(inner);
+        let inner = inner.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(inner);
         let fail = |why: &str| format!("{why} in JSON path {text:?}");
         let mut steps = Vec::new();
         let mut rest = inner.strip_prefix(['$', '@']).unwrap_or(inner);
@@ -200,9 +197,7 @@ fn bracket(text: &str) -> Result<Step, String> {
     if let Some(inner) = text.strip_prefix("?(").and_then(|rest| rest.strip_suffix(')')) {
         return filter(inner.trim()).map(Step::Filter);
     }
-    text.parse()
-        .map(Step::Index)
-        .map_err(|_| format!("{text:?} is no index, name or filter"))
+    text.parse().map(Step::Index).map_err(|_| format!("{text:?} is no index, name or filter"))
 }
 
 fn quoted(text: &str) -> Option<&str> {
@@ -228,15 +223,9 @@ fn filter(text: &str) -> Result<Filter, String> {
             Some(text) => Value::from(text),
             None => serde_json::from_str(right).map_err(|_| format!("{right:?} is no value"))?,
         };
-        return Ok(Filter {
-            path: JsonPath::parse(left.trim())?,
-            test: Test::Compare(comparison, wanted),
-        });
+        return Ok(Filter { path: JsonPath::parse(left.trim())?, test: Test::Compare(comparison, wanted) });
     }
-    Ok(Filter {
-        path: JsonPath::parse(text)?,
-        test: Test::Exists,
-    })
+    Ok(Filter { path: JsonPath::parse(text)?, test: Test::Exists })
 }
 
 #[cfg(test)]
@@ -276,7 +265,10 @@ mod tests {
             (".status.conditions[?(@.n>1)].type", json!(["Synced"])),
             (".status.conditions[?(@.n<=1)].type", json!(["Ready"])),
             (".status.conditions[?(@.extra)].type", json!(["Synced"])),
-            ("..status", json!([{"conditions": [{"type": "Ready", "status": "True", "n": 1}, {"type": "Synced", "status": "False", "n": 2, "extra": 0}]}, "True", "False"])),
+            (
+                "..status",
+                json!([{"conditions": [{"type": "Ready", "status": "True", "n": 1}, {"type": "Synced", "status": "False", "n": 2, "extra": 0}]}, "True", "False"]),
+            ),
         ] {
             assert_eq!(find(path), expected, "{path}");
         }

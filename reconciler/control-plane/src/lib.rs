@@ -65,11 +65,7 @@ pub struct Options {
 impl Options {
     /// The objects of a folder and the kinds to serve.
     pub fn new(data: impl Into<PathBuf>, crds: Vec<CustomResourceDefinition>) -> Self {
-        Self {
-            data: data.into(),
-            crds,
-            namespaces: Vec::new(),
-        }
+        Self { data: data.into(), crds, namespaces: Vec::new() }
     }
 
     /// Also makes a namespace if it is missing.
@@ -84,7 +80,9 @@ impl Options {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The folder cannot be made.
-    #[error("{path}: {source}: the folder for the state cannot be made; check its place and rights, or choose another with --state")]
+    #[error(
+        "{path}: {source}: the folder for the state cannot be made; check its place and rights, or choose another with --state"
+    )]
     Folder {
         /// The folder.
         path: String,
@@ -121,39 +119,23 @@ impl ControlPlane {
     /// When the folder or the file in it cannot be used, is damaged or in use, or a definition cannot be served. A damaged file is
     /// left as it is.
     pub async fn open(options: Options) -> Result<Self, OpenError> {
-        std::fs::create_dir_all(&options.data).map_err(|source| OpenError::Folder {
-            path: options.data.display().to_string(),
-            source,
-        })?;
+        std::fs::create_dir_all(&options.data)
+            .map_err(|source| OpenError::Folder { path: options.data.display().to_string(), source })?;
         let (registry, kinds) = Registry::new(&options.crds)?;
         let file = options.data.join(DATA_FILE);
         let opened = tokio::task::spawn_blocking(move || Store::open(&file, kinds)).await;
         let store = opened.expect("opening a file does not panic")?;
         let (collector, tasks) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared {
-            store,
-            registry,
-            collector,
-            closing: CancellationToken::new(),
-        });
+        let shared = Arc::new(Shared { store, registry, collector, closing: CancellationToken::new() });
         let first = ["default", "kube-system"].map(str::to_owned);
         for name in first.into_iter().chain(options.namespaces) {
             if let Err(error) = create_namespace(&shared, &name).await {
-                return Err(OpenError::Namespace {
-                    name,
-                    why: error.to_string(),
-                });
+                return Err(OpenError::Namespace { name, why: error.to_string() });
             }
         }
-        let collector = Collector {
-            shared: shared.clone(),
-            tasks,
-        };
+        let collector = Collector { shared: shared.clone(), tasks };
         tokio::spawn(collector.run());
-        Ok(Self {
-            shared,
-            data: options.data,
-        })
+        Ok(Self { shared, data: options.data })
     }
 
     /// A client in this process, without sockets. Must be called inside a tokio runtime.

@@ -14,9 +14,7 @@ fn is_dns_word(word: &str) -> bool {
     let edge = |char: Option<char>| char.is_some_and(|char| char.is_ascii_lowercase() || char.is_ascii_digit());
     edge(word.chars().next())
         && edge(word.chars().next_back())
-        && word
-            .chars()
-            .all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '-')
+        && word.chars().all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '-')
 }
 
 /// Whether a text can be one segment of a path.
@@ -44,14 +42,7 @@ pub(crate) fn uid() -> String {
         | (0x4000_u128 << 64)
         | (0x8000_u128 << 48);
     let hex = format!("{bits:032x}");
-    format!(
-        "{}-{}-{}-{}-{}",
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..]
-    )
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 /// Now, as Kubernetes writes times: RFC 3339 in seconds.

@@ -91,9 +91,7 @@ fn strategic_list(schema: &Schema, target: &mut Value, items: &[Value]) {
 
 /// Applies an RFC 6902 patch; `Err` says which operation cannot be done and why.
 pub(crate) fn json_patch(target: &mut Value, patch: &Value) -> Result<(), String> {
-    let operations = patch
-        .as_array()
-        .ok_or("a JSON patch is an array of operations")?;
+    let operations = patch.as_array().ok_or("a JSON patch is an array of operations")?;
     for (index, operation) in operations.iter().enumerate() {
         step(target, operation).map_err(|why| format!("operation {index}: {why}"))?;
     }
@@ -111,9 +109,7 @@ fn step(target: &mut Value, operation: &Value) -> Result<(), String> {
         "add" => add(target, path, value()?),
         "remove" => remove(target, path).map(drop),
         "replace" => {
-            let found = target
-                .pointer_mut(path)
-                .ok_or_else(|| format!("nothing at {path:?} to replace"))?;
+            let found = target.pointer_mut(path).ok_or_else(|| format!("nothing at {path:?} to replace"))?;
             *found = value()?;
             Ok(())
         }
@@ -123,14 +119,12 @@ fn step(target: &mut Value, operation: &Value) -> Result<(), String> {
         }
         "copy" => {
             let from = text("from")?;
-            let copied = target
-                .pointer(from)
-                .cloned()
-                .ok_or_else(|| format!("nothing at {from:?} to copy"))?;
+            let copied = target.pointer(from).cloned().ok_or_else(|| format!("nothing at {from:?} to copy"))?;
             add(target, path, copied)
         }
         "test" => {
-            if target.pointer(path) == Some(&value()?) {
+            // What is absent is null, which kube-rs' finalizer helper tests for.
+            if *target.pointer(path).unwrap_or(&Value::Null) == value()? {
                 Ok(())
             } else {
                 Err(format!("testing value {path} failed"))
@@ -141,9 +135,7 @@ fn step(target: &mut Value, operation: &Value) -> Result<(), String> {
 }
 
 fn split(path: &str) -> Result<(&str, String), String> {
-    let (parent, last) = path
-        .rsplit_once('/')
-        .ok_or_else(|| format!("{path:?} does not begin with '/'"))?;
+    let (parent, last) = path.rsplit_once('/').ok_or_else(|| format!("{path:?} does not begin with '/'"))?;
     Ok((parent, last.replace("~1", "/").replace("~0", "~")))
 }
 
@@ -226,10 +218,7 @@ mod tests {
             &json!({"s": ["c"], "$deleteFromPrimitiveList/s": ["a"], "$setElementOrder/l": [], "gone": null,
                 "l": [{"n": "x", "w": 2}, {"n": "y", "$patch": "delete"}, {"n": "z"}], "plain": ["q"]}),
         );
-        assert_eq!(
-            out["l"],
-            json!([{"n": "x", "v": 1, "w": 2}, {"n": "z"}])
-        );
+        assert_eq!(out["l"], json!([{"n": "x", "v": 1, "w": 2}, {"n": "z"}]));
         assert_eq!(out["plain"], json!(["q"]));
         assert_eq!(out.get("gone"), None);
         let mut set: Vec<_> = out["s"].as_array().unwrap().clone();
@@ -253,6 +242,7 @@ mod tests {
         let mut out = json!({"a": [1, 2], "b": {"c/d": 1}});
         let patch = json!([
             {"op": "test", "path": "/a/0", "value": 1},
+            {"op": "test", "path": "/absent", "value": null},
             {"op": "add", "path": "/a/1", "value": 9},
             {"op": "add", "path": "/a/-", "value": 3},
             {"op": "remove", "path": "/a/0"},

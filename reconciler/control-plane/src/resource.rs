@@ -66,11 +66,7 @@ pub(crate) struct Resource {
 impl Resource {
     /// `devices.wasmbed.github.io`, or `configmaps`.
     pub(crate) fn qualified_plural(&self) -> String {
-        if self.group.is_empty() {
-            self.plural.clone()
-        } else {
-            format!("{}.{}", self.plural, self.group)
-        }
+        if self.group.is_empty() { self.plural.clone() } else { format!("{}.{}", self.plural, self.group) }
     }
 
     pub(crate) fn is_custom(&self) -> bool {
@@ -89,16 +85,7 @@ impl Resource {
         match self.rules {
             Rules::Definition => &["get", "list", "watch"],
             Rules::Namespace => &["create", "delete", "get", "list", "patch", "update", "watch"],
-            _ => &[
-                "create",
-                "delete",
-                "deletecollection",
-                "get",
-                "list",
-                "patch",
-                "update",
-                "watch",
-            ],
+            _ => &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
         }
     }
 }
@@ -120,11 +107,7 @@ impl Registry {
         let metadata = Schema::compile(&raw_metadata, "metadata").expect("its schema is sound, as the tests show");
         let builtin: Vec<Value> =
             serde_yaml::from_str(include_str!("builtin.yaml")).expect("the file is YAML, as the tests show");
-        let mut registry = Self {
-            resources: Vec::new(),
-            metadata,
-            raw_metadata,
-        };
+        let mut registry = Self { resources: Vec::new(), metadata, raw_metadata };
         let mut specs = Vec::new();
         for definition in &builtin {
             registry.add(definition, &mut specs)?;
@@ -159,26 +142,18 @@ impl Registry {
     }
 
     pub(crate) fn of_kind(&self, api_version: &str, kind: &str) -> Option<&Arc<Resource>> {
-        self.resources
-            .iter()
-            .find(|resource| resource.kind == kind && resource.api_version == api_version)
+        self.resources.iter().find(|resource| resource.kind == kind && resource.api_version == api_version)
     }
 
     pub(crate) fn of_rules(&self, rules: Rules) -> &Arc<Resource> {
-        self.resources
-            .iter()
-            .find(|resource| resource.rules == rules)
-            .expect("built-in resources are always there")
+        self.resources.iter().find(|resource| resource.rules == rules).expect("built-in resources are always there")
     }
 
     /// The resources of each group and version, in the order they are announced.
     pub(crate) fn group_versions(&self) -> BTreeMap<(&str, &str), Vec<&Arc<Resource>>> {
         let mut groups: BTreeMap<(&str, &str), Vec<&Arc<Resource>>> = BTreeMap::new();
         for resource in &self.resources {
-            groups
-                .entry((&resource.group, &resource.version))
-                .or_default()
-                .push(resource);
+            groups.entry((&resource.group, &resource.version)).or_default().push(resource);
         }
         groups
     }
@@ -194,16 +169,9 @@ impl Registry {
             texts.map(str::to_owned).collect()
         };
         let (group, plural, kind) = (text("/spec/group"), text("/spec/names/plural"), text("/spec/names/kind"));
-        let fail = |why: String| DefinitionError {
-            name: format!("{plural}.{group}"),
-            why,
-        };
+        let fail = |why: String| DefinitionError { name: format!("{plural}.{group}"), why };
         let versions = definition.pointer("/spec/versions").and_then(Value::as_array);
-        let served: Vec<&Value> = versions
-            .into_iter()
-            .flatten()
-            .filter(|version| version["served"] == true)
-            .collect();
+        let served: Vec<&Value> = versions.into_iter().flatten().filter(|version| version["served"] == true).collect();
         let [version] = served.as_slice() else {
             return Err(fail(format!(
                 "it serves {} versions; the embedded API serves exactly one of each kind",
@@ -221,11 +189,7 @@ impl Registry {
             let string = Schema::compile(&json!({"type": "string"}), field).expect("a string is a schema");
             schema.properties.insert(field.to_owned(), string);
         }
-        let api_version = if group.is_empty() {
-            name.clone()
-        } else {
-            format!("{group}/{name}")
-        };
+        let api_version = if group.is_empty() { name.clone() } else { format!("{group}/{name}") };
         let rules = match (group.as_str(), plural.as_str()) {
             ("", "namespaces") => Rules::Namespace,
             ("", "configmaps") => Rules::ConfigMap,
@@ -261,9 +225,7 @@ impl Registry {
             categories: list("/spec/names/categories"),
             namespaced: text("/spec/scope") == "Namespaced",
             status: version["subresources"]["status"].is_object(),
-            selectable: selectable
-                .filter_map(|field| Some(field["jsonPath"].as_str()?.to_owned()))
-                .collect(),
+            selectable: selectable.filter_map(|field| Some(field["jsonPath"].as_str()?.to_owned())).collect(),
             group,
             version: name,
             api_version,
@@ -314,11 +276,7 @@ mod tests {
     #[test]
     fn the_built_in_kinds_are_sound() {
         let (registry, specs) = Registry::new(&[]).unwrap();
-        let names: Vec<String> = registry
-            .all()
-            .iter()
-            .map(|resource| resource.qualified_plural())
-            .collect();
+        let names: Vec<String> = registry.all().iter().map(|resource| resource.qualified_plural()).collect();
         assert_eq!(
             names,
             [

@@ -26,14 +26,16 @@ impl LabelSelector {
             return Ok(Self::default());
         }
         loop {
-            demands.push(parser.demand().map_err(|why| {
-                format!("unable to parse requirement: {why} in selector {text:?}")
-            })?);
+            demands.push(
+                parser.demand().map_err(|why| format!("unable to parse requirement: {why} in selector {text:?}"))?,
+            );
             match parser.take() {
                 None => return Ok(Self(demands)),
                 Some(',') => {}
                 Some(other) => {
-                    return Err(format!("unable to parse requirement: found '{other}', expected: ',' or end in selector {text:?}"));
+                    return Err(format!(
+                        "unable to parse requirement: found '{other}', expected: ',' or end in selector {text:?}"
+                    ));
                 }
             }
         }
@@ -46,7 +48,9 @@ impl LabelSelector {
     pub(crate) fn matches(&self, labels: &Labels) -> bool {
         self.0.iter().all(|demand| match demand {
             Demand::In(key, values) => labels.value(key).is_some_and(|found| values.iter().any(|value| value == found)),
-            Demand::NotIn(key, values) => !labels.value(key).is_some_and(|found| values.iter().any(|value| value == found)),
+            Demand::NotIn(key, values) => {
+                !labels.value(key).is_some_and(|found| values.iter().any(|value| value == found))
+            }
             Demand::Exists(key) => labels.value(key).is_some(),
             Demand::Absent(key) => labels.value(key).is_none(),
             Demand::Above(key, bound) => number(labels, key).is_some_and(|found| found > *bound),
@@ -78,10 +82,8 @@ impl<'a> Parser<'a> {
     /// A key or a value: everything up to a character that has a meaning.
     fn word(&mut self) -> &'a str {
         self.rest = self.rest.trim_start();
-        let end = self
-            .rest
-            .find(|char: char| char.is_whitespace() || "=!,()<>".contains(char))
-            .unwrap_or(self.rest.len());
+        let end =
+            self.rest.find(|char: char| char.is_whitespace() || "=!,()<>".contains(char)).unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest;
         word
@@ -128,9 +130,7 @@ impl<'a> Parser<'a> {
             Some(_) => match self.word() {
                 "in" => Ok(Demand::In(key, self.values()?)),
                 "notin" => Ok(Demand::NotIn(key, self.values()?)),
-                other => Err(format!(
-                    "found '{other}', expected: in, notin, =, ==, !=, gt, lt"
-                )),
+                other => Err(format!("found '{other}', expected: in, notin, =, ==, !=, gt, lt")),
             },
         }
     }
@@ -145,8 +145,7 @@ impl<'a> Parser<'a> {
 
     fn integer(&mut self) -> Result<i64, String> {
         let word = self.word();
-        word.parse()
-            .map_err(|_| format!("{word:?} is not an integer"))
+        word.parse().map_err(|_| format!("{word:?} is not an integer"))
     }
 
     fn values(&mut self) -> Result<Vec<String>, String> {
@@ -180,9 +179,7 @@ pub(crate) fn is_label_value(value: &str) -> bool {
     value.len() <= 63
         && edge(value.chars().next())
         && edge(value.chars().next_back())
-        && value
-            .chars()
-            .all(|char| char.is_ascii_alphanumeric() || "-_.".contains(char))
+        && value.chars().all(|char| char.is_ascii_alphanumeric() || "-_.".contains(char))
 }
 
 /// A field selector: `metadata.name=x,type!=Normal`.
@@ -215,17 +212,12 @@ impl FieldSelector {
 
     /// The one value a field must have, if the selector says so.
     pub(crate) fn exactly(&self, field: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(name, wanted, _)| name == field && *wanted)
-            .map(|(_, _, value)| value.as_str())
+        self.0.iter().find(|(name, wanted, _)| name == field && *wanted).map(|(_, _, value)| value.as_str())
     }
 
     /// Whether an object matches, given how to read a field of it.
     pub(crate) fn matches(&self, mut field: impl FnMut(&str) -> String) -> bool {
-        self.0
-            .iter()
-            .all(|(name, wanted, value)| (field(name) == *value) == *wanted)
+        self.0.iter().all(|(name, wanted, value)| (field(name) == *value) == *wanted)
     }
 }
 
@@ -278,7 +270,21 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_an_error() {
-        for broken in ["=a", "app=a=b", "app in a", "app in (a", "app,,b", "app ~ b", "a b", "/x", "tier>x", "!", "app!", "_a=b", "app=a b"] {
+        for broken in [
+            "=a",
+            "app=a=b",
+            "app in a",
+            "app in (a",
+            "app,,b",
+            "app ~ b",
+            "a b",
+            "/x",
+            "tier>x",
+            "!",
+            "app!",
+            "_a=b",
+            "app=a b",
+        ] {
             assert!(LabelSelector::parse(broken).is_err(), "{broken}");
         }
     }

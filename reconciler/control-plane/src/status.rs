@@ -30,19 +30,11 @@ impl Cause {
             "" => "Required value".to_owned(),
             why => format!("Required value: {why}"),
         };
-        Self {
-            reason: "FieldValueRequired",
-            field: field.into(),
-            message,
-        }
+        Self { reason: "FieldValueRequired", field: field.into(), message }
     }
 
     pub(crate) fn forbidden(field: impl Into<String>, why: &str) -> Self {
-        Self {
-            reason: "FieldValueForbidden",
-            field: field.into(),
-            message: format!("Forbidden: {why}"),
-        }
+        Self { reason: "FieldValueForbidden", field: field.into(), message: format!("Forbidden: {why}") }
     }
 }
 
@@ -68,12 +60,7 @@ pub(crate) struct ApiError {
 
 impl ApiError {
     fn new(code: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            reason,
-            message: message.into(),
-            details: None,
-        }
+        Self { code, reason, message: message.into(), details: None }
     }
 
     fn about(mut self, resource: &Resource, name: &str) -> Self {
@@ -98,38 +85,25 @@ impl ApiError {
 
     /// The path names nothing that is served.
     pub(crate) fn no_such_path() -> Self {
-        let mut error = Self::new(
-            StatusCode::NOT_FOUND,
-            "NotFound",
-            "the server could not find the requested resource",
-        );
+        let mut error =
+            Self::new(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource");
         error.details = Some(json!({}));
         error
     }
 
     pub(crate) fn not_found(resource: &Resource, name: &str) -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "NotFound",
-            format!("{} \"{name}\" not found", resource.qualified_plural()),
-        )
-        .about(resource, name)
+        Self::new(StatusCode::NOT_FOUND, "NotFound", format!("{} \"{name}\" not found", resource.qualified_plural()))
+            .about(resource, name)
     }
 
     pub(crate) fn namespace_not_found(name: &str) -> Self {
-        let mut error = Self::new(
-            StatusCode::NOT_FOUND,
-            "NotFound",
-            format!("namespaces \"{name}\" not found"),
-        );
+        let mut error = Self::new(StatusCode::NOT_FOUND, "NotFound", format!("namespaces \"{name}\" not found"));
         error.details = Some(json!({"kind": "namespaces", "name": name}));
         error
     }
 
     pub(crate) fn namespace_terminating(resource: &Resource, name: &str, namespace: &str) -> Self {
-        let why = format!(
-            "unable to create new content in namespace {namespace} because it is being terminated"
-        );
+        let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
         let mut error = Self::forbidden(resource, name, &why);
         if let Some(details) = &mut error.details {
             details["causes"] = json!([{
@@ -200,10 +174,7 @@ impl ApiError {
         Self::new(
             StatusCode::CONFLICT,
             "Conflict",
-            format!(
-                "Operation cannot be fulfilled on {} \"{name}\": {why}",
-                resource.qualified_plural()
-            ),
+            format!("Operation cannot be fulfilled on {} \"{name}\": {why}", resource.qualified_plural()),
         )
         .about(resource, name)
     }
@@ -234,13 +205,7 @@ impl ApiError {
 
     /// Options of a request that contradict each other.
     pub(crate) fn invalid_options(kind: &str, causes: &[Cause]) -> Self {
-        Self::invalid_kind(
-            "meta.k8s.io",
-            kind,
-            &format!("{kind}.meta.k8s.io"),
-            "",
-            causes,
-        )
+        Self::invalid_kind("meta.k8s.io", kind, &format!("{kind}.meta.k8s.io"), "", causes)
     }
 
     fn invalid_kind(group: &str, kind: &str, qualified: &str, name: &str, causes: &[Cause]) -> Self {
@@ -317,17 +282,11 @@ impl ApiError {
     pub(crate) fn response(&self) -> Response<ResponseBody> {
         let mut response = Response::new(ResponseBody::full(self.status().to_string()));
         *response.status_mut() = self.code;
-        response.headers_mut().insert(
-            header::CONTENT_TYPE,
-            header::HeaderValue::from_static("application/json"),
-        );
+        response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
         response
     }
 }
 
 fn causes_json(causes: &[Cause]) -> Value {
-    causes
-        .iter()
-        .map(|cause| json!({"reason": cause.reason, "message": cause.message, "field": cause.field}))
-        .collect()
+    causes.iter().map(|cause| json!({"reason": cause.reason, "message": cause.message, "field": cause.field})).collect()
 }

@@ -71,11 +71,7 @@ pub(crate) fn columns(rules: Rules, version: &Value) -> Result<Vec<Column>, Stri
                 Column::new("Reason", "string", path(".reason")?),
                 Column::new("Object", "string", Cell::Involved),
                 Column::new("Message", "string", path(note)?),
-                Column {
-                    format: "name".to_owned(),
-                    priority: 1,
-                    ..Column::new("Name", "string", Cell::Name)
-                },
+                Column { format: "name".to_owned(), priority: 1, ..Column::new("Name", "string", Cell::Name) },
             ];
         }
         _ => match version["additionalPrinterColumns"].as_array() {
@@ -143,11 +139,7 @@ fn cell(column: &Column, object: &Value, now: Timestamp) -> Value {
         }
         Cell::Involved => {
             let about = object.get("involvedObject").or_else(|| object.get("regarding"));
-            let text = |key: &str| {
-                about
-                    .and_then(|about| about.get(key)?.as_str())
-                    .unwrap_or_default()
-            };
+            let text = |key: &str| about.and_then(|about| about.get(key)?.as_str()).unwrap_or_default();
             format!("{}/{}", text("kind").to_lowercase(), text("name")).into()
         }
         Cell::Path(path) => {
@@ -188,11 +180,7 @@ fn age(time: &str, now: Timestamp) -> String {
 fn human(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     let pair = |large: u64, unit: char, small: u64, sub: char| {
-        if small == 0 {
-            format!("{large}{unit}")
-        } else {
-            format!("{large}{unit}{small}{sub}")
-        }
+        if small == 0 { format!("{large}{unit}") } else { format!("{large}{unit}{small}{sub}") }
     };
     if seconds < 120 {
         format!("{seconds}s")
@@ -273,10 +261,7 @@ mod tests {
             row(Rules::ConfigMap, json!({"metadata": meta, "data": {"a": "1"}, "binaryData": {"b": "", "c": ""}})),
             json!(["x", 3, "5s"])
         );
-        assert_eq!(
-            row(Rules::Secret, json!({"metadata": meta, "type": "Opaque"})),
-            json!(["x", "Opaque", 0, "5s"])
-        );
+        assert_eq!(row(Rules::Secret, json!({"metadata": meta, "type": "Opaque"})), json!(["x", "Opaque", 0, "5s"]));
         assert_eq!(
             row(
                 Rules::Event,

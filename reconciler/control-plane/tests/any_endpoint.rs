@@ -29,24 +29,17 @@ async fn every_scenario_holds_at_the_endpoint() {
     let options = kube::config::KubeConfigOptions::default();
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
     let client = kube::Client::try_from(config).unwrap();
-    let root = Door {
-        client,
-        namespace: "default".into(),
-    };
+    let root = Door { client, namespace: "default".into() };
     let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
     let made = root.post(definitions, &contract::door::widget_definition()).await;
     assert!(matches!(made.code, 201 | 405 | 409), "{}", made.text);
-    root.until("/apis/contract.wasmbed.test/v1/widgets", |answer| answer.code == 200)
-        .await;
+    root.until("/apis/contract.wasmbed.test/v1/widgets", |answer| answer.code == 200).await;
     let mut failed = Vec::new();
     for (index, (name, scenario)) in scenarios!(list).into_iter().enumerate() {
         let namespace = format!("contract-{}-{index}", std::process::id());
         let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
         root.post("/api/v1/namespaces", &object).await.ok();
-        let door = Door {
-            client: root.client.clone(),
-            namespace: namespace.clone(),
-        };
+        let door = Door { client: root.client.clone(), namespace: namespace.clone() };
         let outcome = std::panic::AssertUnwindSafe(scenario(door)).catch_unwind().await;
         eprintln!("{name}: {}", if outcome.is_ok() { "holds" } else { "FAILS" });
         if outcome.is_err() {

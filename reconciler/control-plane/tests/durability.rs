@@ -31,7 +31,9 @@ async fn child_that_writes_until_it_is_killed() {
         tokio::spawn(async move {
             for index in 0.. {
                 let name = format!("m-{writer}-{index}");
-                let object = serde_json::from_value(json!({"metadata": {"name": name}, "data": {"x": "x".repeat(300)}})).unwrap();
+                let object =
+                    serde_json::from_value(json!({"metadata": {"name": name}, "data": {"x": "x".repeat(300)}}))
+                        .unwrap();
                 let made = maps.create(&PostParams::default(), &object).await.unwrap();
                 println!("answered {name} {}", made.resource_version().unwrap());
             }
@@ -100,14 +102,8 @@ async fn everything_is_there_after_closing_and_opening() {
     let plane = plane.reopened().await;
     let door = plane.door();
     assert_eq!(door.get(&door.widget("a")).await.ok(), object);
-    assert_eq!(
-        door.names(&format!("{}?labelSelector=nothing", door.widgets())).await,
-        Vec::<String>::new()
-    );
-    let changed = door
-        .patch(&door.widget("a"), "merge-patch+json", &json!({"spec": {"size": 2}}))
-        .await
-        .ok();
+    assert_eq!(door.names(&format!("{}?labelSelector=nothing", door.widgets())).await, Vec::<String>::new());
+    let changed = door.patch(&door.widget("a"), "merge-patch+json", &json!({"spec": {"size": 2}})).await.ok();
     let number = |object: &serde_json::Value| -> u64 {
         object["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap()
     };
@@ -140,10 +136,7 @@ async fn damage(change: impl FnOnce(&Path)) -> String {
     change(&file);
     let before = std::fs::read(&file).unwrap();
     let error = ControlPlane::open(options(folder.path())).await.unwrap_err();
-    assert!(
-        matches!(error, OpenError::Storage(StorageError::Damaged { .. })),
-        "{error:?}"
-    );
+    assert!(matches!(error, OpenError::Storage(StorageError::Damaged { .. })), "{error:?}");
     assert!(std::fs::read(&file).unwrap() == before, "a damaged file is left as it is");
     error.to_string()
 }

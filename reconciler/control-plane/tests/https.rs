@@ -22,10 +22,14 @@ async fn serve(plane: &Plane) -> Served {
 
 async fn client(served: &Served) -> kube::Client {
     let kubeconfig: Kubeconfig = serde_yaml::from_str(&served.kubeconfig("test").unwrap()).unwrap();
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default());
-    let config = config.await.unwrap();
+    let config = config(kubeconfig).await;
     assert_eq!(config.default_namespace, "test");
     kube::Client::try_from(config).unwrap()
+}
+
+async fn config(kubeconfig: Kubeconfig) -> kube::Config {
+    let options = KubeConfigOptions::default();
+    kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap()
 }
 
 #[tokio::test]
@@ -33,10 +37,7 @@ async fn the_contract_holds_over_https_too() {
     let plane = Plane::open().await;
     let served = serve(&plane).await;
     let client = client(&served).await;
-    let made = |namespace: &str| Door {
-        client: client.clone(),
-        namespace: namespace.to_owned(),
-    };
+    let made = |namespace: &str| Door { client: client.clone(), namespace: namespace.to_owned() };
     for namespace in ["one", "two", "three"] {
         let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
         made("default").post("/api/v1/namespaces", &object).await.ok();
@@ -91,8 +92,7 @@ async fn a_certificate_of_another_authority_is_turned_away() {
     let mut kubeconfig: Kubeconfig = serde_yaml::from_str(&foreign.kubeconfig("test").unwrap()).unwrap();
     let right: Kubeconfig = serde_yaml::from_str(&served.kubeconfig("test").unwrap()).unwrap();
     kubeconfig.clusters = right.clusters;
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default());
-    let client = kube::Client::try_from(config.await.unwrap()).unwrap();
+    let client = kube::Client::try_from(config(kubeconfig).await).unwrap();
     assert!(client.apiserver_version().await.is_err());
 }
 
@@ -128,8 +128,7 @@ async fn a_kubeconfig_is_its_owners_alone_and_works_after_a_restart() {
     };
     assert_eq!(served.address(), address);
     let kubeconfig = Kubeconfig::read_from(&path).unwrap();
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default());
-    let client = kube::Client::try_from(config.await.unwrap()).unwrap();
+    let client = kube::Client::try_from(config(kubeconfig).await).unwrap();
     client.apiserver_version().await.unwrap();
 }
 

@@ -163,10 +163,7 @@ async fn a_recorder_counts_an_event_that_comes_again() {
     let client = plane.control_plane.client("test");
     let maps: Api<ConfigMap> = Api::default_namespaced(client.clone());
     let made = maps.create(&PostParams::default(), &map("m")).await.unwrap();
-    let reporter = Reporter {
-        controller: "test".into(),
-        instance: None,
-    };
+    let reporter = Reporter { controller: "test".into(), instance: None };
     let recorder = Recorder::new(client.clone(), reporter);
     let event = Event {
         type_: EventType::Warning,
@@ -196,13 +193,8 @@ async fn take(leases: &Api<Lease>, name: &str) -> bool {
         ..LeaseSpec::default()
     };
     let Some(mut lease) = leases.get_opt("leader").await.unwrap() else {
-        let lease = Lease {
-            metadata: ObjectMeta {
-                name: Some("leader".into()),
-                ..ObjectMeta::default()
-            },
-            spec: Some(spec),
-        };
+        let lease =
+            Lease { metadata: ObjectMeta { name: Some("leader".into()), ..ObjectMeta::default() }, spec: Some(spec) };
         return leases.create(&PostParams::default(), &lease).await.is_ok();
     };
     let held = lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone());

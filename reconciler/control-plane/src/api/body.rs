@@ -38,10 +38,9 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match &mut *self {
             Self::Whole(content) => Poll::Ready(content.take().map(|content| Ok(Frame::data(content)))),
-            Self::Stream(chunks) => chunks
-                .as_mut()
-                .poll_next(context)
-                .map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk)))),
+            Self::Stream(chunks) => {
+                chunks.as_mut().poll_next(context).map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk))))
+            }
         }
     }
 

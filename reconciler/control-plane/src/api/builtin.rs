@@ -129,10 +129,7 @@ fn immutable(new: &Value, live: Option<&Value>, fields: &[&str], causes: &mut Ve
         return;
     };
     if new["immutable"] != true {
-        causes.push(Cause::forbidden(
-            "immutable",
-            "field is immutable when `immutable` is set",
-        ));
+        causes.push(Cause::forbidden("immutable", "field is immutable when `immutable` is set"));
     }
     for field in fields {
         let has = |object: &Value| object.get(*field).and_then(Value::as_object).cloned().unwrap_or_default();
@@ -152,10 +149,7 @@ mod tests {
         let (registry, _) = Registry::new(&[]).unwrap();
         let mut causes = Vec::new();
         validate(registry.of_rules(rules), new, live, &mut causes);
-        causes
-            .into_iter()
-            .map(|cause| format!("{}: {}", cause.field, cause.message))
-            .collect()
+        causes.into_iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect()
     }
 
     #[test]
@@ -169,7 +163,14 @@ mod tests {
     #[test]
     fn an_immutable_config_map_keeps_its_data_and_stays_immutable() {
         let live = json!({"immutable": true, "data": {"a": "1"}});
-        assert!(causes(Rules::ConfigMap, &json!({"immutable": true, "data": {"a": "1"}, "metadata": {"labels": {}}}), Some(&live)).is_empty());
+        assert!(
+            causes(
+                Rules::ConfigMap,
+                &json!({"immutable": true, "data": {"a": "1"}, "metadata": {"labels": {}}}),
+                Some(&live)
+            )
+            .is_empty()
+        );
         assert_eq!(
             causes(Rules::ConfigMap, &json!({"data": {"a": "2"}}), Some(&live)),
             [

@@ -59,10 +59,7 @@ impl<'a> Write<'a> {
     /// The namespace an object must be created in, for the store to check.
     pub(crate) fn inside(&self) -> Option<(crate::storage::KindId, Arc<str>)> {
         let namespace = self.namespace().filter(|_| self.resource().namespaced)?;
-        Some((
-            self.shared.registry.of_rules(Rules::Namespace).storage,
-            namespace.into(),
-        ))
+        Some((self.shared.registry.of_rules(Rules::Namespace).storage, namespace.into()))
     }
 
     /// Checks that a body is an object of the resource and brings it into form: unknown fields go, and are warned of or refused.
@@ -143,11 +140,7 @@ impl<'a> Write<'a> {
             .filter(|cause| cause.reason == "FieldValueTypeInvalid" || cause.message.contains("must be of type"))
             .map(|cause| cause.message.clone())
             .collect();
-        if malformed.is_empty() {
-            Ok(())
-        } else {
-            Err(ApiError::bad_request(malformed.join(", ")))
-        }
+        if malformed.is_empty() { Ok(()) } else { Err(ApiError::bad_request(malformed.join(", "))) }
     }
 
     /// A body of a built-in kind must have its types; of custom resources that is validation's to say.

@@ -98,10 +98,7 @@ impl Collector {
             let value = stored.value();
             let owners = value.pointer("/metadata/ownerReferences").and_then(Value::as_array);
             let namespace = metadata::text(&value, "namespace");
-            let alive = owners
-                .into_iter()
-                .flatten()
-                .any(|owner| self.exists(owner, namespace));
+            let alive = owners.into_iter().flatten().any(|owner| self.exists(owner, namespace));
             if !alive && let Some(resource) = self.resource(kind) {
                 delete::delete_dependent(&self.shared, &resource, &key).await;
             }
@@ -197,12 +194,7 @@ impl Collector {
 }
 
 fn last_seen(event: &Value) -> Option<i64> {
-    let paths = [
-        "/series/lastObservedTime",
-        "/lastTimestamp",
-        "/eventTime",
-        "/metadata/creationTimestamp",
-    ];
+    let paths = ["/series/lastObservedTime", "/lastTimestamp", "/eventTime", "/metadata/creationTimestamp"];
     let times = paths.iter().filter_map(|path| {
         let time: Timestamp = event.pointer(path)?.as_str()?.parse().ok()?;
         Some(time.as_second())
@@ -219,12 +211,7 @@ pub(crate) async fn create_namespace(shared: &Arc<Shared>, name: &str) -> Result
         subresource: String::new(),
     };
     let options = Options::parse("fieldManager=wasmbed-control-plane", &http::HeaderMap::new())?;
-    let write = changes::Write {
-        shared,
-        path: &path,
-        options: &options,
-        now: crate::names::now(),
-    };
+    let write = changes::Write { shared, path: &path, options: &options, now: crate::names::now() };
     let exists = shared.store.read(|state| state.object(path.resource.storage, name).is_some());
     if exists {
         return Ok(());

@@ -38,11 +38,7 @@ pub(crate) async fn create(write: &Write<'_>, mut object: Value) -> Result<Answe
             Err(error) if error.reason == "AlreadyExists" && generates && attempt < NAME_ATTEMPTS => {}
             Err(error) => return Err(error),
             Ok(object) => {
-                return Ok(Answer {
-                    code: StatusCode::CREATED,
-                    object,
-                    warnings,
-                });
+                return Ok(Answer { code: StatusCode::CREATED, object, warnings });
             }
         }
     }
@@ -82,12 +78,7 @@ pub(crate) async fn store_new(write: &Write<'_>, mut object: Value) -> Result<Gi
         new: Some(write.draft(&object)),
         inside: write.inside(),
     };
-    let stored = write
-        .shared
-        .store
-        .commit(change)
-        .await
-        .map_err(|error| write.store_error(error, &name))?;
+    let stored = write.shared.store.commit(change).await.map_err(|error| write.store_error(error, &name))?;
     if owned {
         for owner in &stored.head().owners {
             write.shared.tell(Task::Owner(owner.clone()));

@@ -58,7 +58,9 @@ fn read_options(options: &Options, headers: &HeaderMap, body: &Bytes) -> Result<
                 &[Cause {
                     reason: "FieldValueNotSupported",
                     field: "propagationPolicy".to_owned(),
-                    message: format!("Unsupported value: {other:?}: supported values: \"Background\", \"Foreground\", \"Orphan\""),
+                    message: format!(
+                        "Unsupported value: {other:?}: supported values: \"Background\", \"Foreground\", \"Orphan\""
+                    ),
                 }],
             ));
         }
@@ -87,11 +89,7 @@ pub(crate) async fn delete(
         return Err(ApiError::forbidden(resource, name, "this namespace may not be deleted"));
     }
     let object = delete_one(shared, resource, path.namespace.as_deref(), name, &delete).await?;
-    Ok(Answer {
-        code: StatusCode::OK,
-        object,
-        warnings: Vec::new(),
-    })
+    Ok(Answer { code: StatusCode::OK, object, warnings: Vec::new() })
 }
 
 /// Deletes every object a list would give.
@@ -118,10 +116,7 @@ pub(crate) async fn delete_collection(
             Ok(_) => {}
         }
     }
-    let accepted = Accepted {
-        form: Form::Whole,
-        yaml: false,
-    };
+    let accepted = Accepted { form: Form::Whole, yaml: false };
     list_response(&path.resource, &page.objects, page.version, None, None, accepted, options)
 }
 
@@ -183,12 +178,7 @@ pub(super) async fn delete_dependent(shared: &Arc<Shared>, resource: &Resource, 
         Some((namespace, name)) => (Some(namespace), name),
         None => (None, key),
     };
-    let delete = DeleteOptions {
-        uid: None,
-        version: None,
-        dry_run: false,
-        dependents: Dependents::Go,
-    };
+    let delete = DeleteOptions { uid: None, version: None, dry_run: false, dependents: Dependents::Go };
     if let Err(error) = delete_one(shared, resource, namespace, name, &delete).await
         && error.code != StatusCode::NOT_FOUND
     {
@@ -196,12 +186,7 @@ pub(super) async fn delete_dependent(shared: &Arc<Shared>, resource: &Resource, 
     }
 }
 
-fn check_preconditions(
-    resource: &Resource,
-    name: &str,
-    live: &Value,
-    delete: &DeleteOptions,
-) -> Result<(), ApiError> {
+fn check_preconditions(resource: &Resource, name: &str, live: &Value, delete: &DeleteOptions) -> Result<(), ApiError> {
     let failed = |what: &str, wanted: &str, found: &str| {
         let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}");
         Err(ApiError::conflict(resource, name, &why))
@@ -250,9 +235,7 @@ pub(super) async fn remove(
         inside: None,
     };
     let gone = shared.store.commit(change).await?;
-    let has_dependents = shared
-        .store
-        .read(|state| !state.dependents(&gone.head().uid).is_empty());
+    let has_dependents = shared.store.read(|state| !state.dependents(&gone.head().uid).is_empty());
     if has_dependents {
         shared.tell(Task::Owner(gone.head().uid.clone()));
     }
@@ -284,9 +267,7 @@ async fn release_dependents(shared: &Arc<Shared>, uid: &str) -> Result<(), ApiEr
                 break;
             };
             let mut value = stored.value();
-            let owners = value
-                .pointer_mut("/metadata/ownerReferences")
-                .and_then(Value::as_array_mut);
+            let owners = value.pointer_mut("/metadata/ownerReferences").and_then(Value::as_array_mut);
             if let Some(owners) = owners {
                 owners.retain(|owner| owner["uid"] != uid);
             }

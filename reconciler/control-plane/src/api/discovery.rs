@@ -112,11 +112,7 @@ pub(crate) fn resources(registry: &Registry, group: &str, version: &str) -> Valu
             }));
         }
     }
-    let api_version = if group.is_empty() {
-        version.to_owned()
-    } else {
-        format!("{group}/{version}")
-    };
+    let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api_version, "resources": resources})
 }
 
@@ -166,7 +162,8 @@ fn aggregated_resource(resource: &Resource) -> Value {
         entry["categories"] = json!(resource.categories);
     }
     if resource.status {
-        entry["subresources"] = json!([{"subresource": "status", "responseKind": kind, "verbs": ["get", "patch", "update"]}]);
+        entry["subresources"] =
+            json!([{"subresource": "status", "responseKind": kind, "verbs": ["get", "patch", "update"]}]);
     }
     entry
 }
@@ -187,12 +184,8 @@ mod tests {
     fn every_resource_is_announced_with_its_subresources() {
         let (registry, _) = Registry::new(&[]).unwrap();
         let core = resources(&registry, "", "v1");
-        let names: Vec<_> = core["resources"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|resource| resource["name"].as_str().unwrap())
-            .collect();
+        let names: Vec<_> =
+            core["resources"].as_array().unwrap().iter().map(|resource| resource["name"].as_str().unwrap()).collect();
         assert_eq!(names, ["namespaces", "namespaces/status", "configmaps", "secrets", "events"]);
         let all = aggregated(&registry, false, "v2");
         assert_eq!(all["items"].as_array().unwrap().len(), 3);

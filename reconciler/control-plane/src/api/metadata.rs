@@ -144,11 +144,8 @@ pub(crate) fn validate_update(new: &Value, live: &Value, causes: &mut Vec<Cause>
         list.cloned().unwrap_or_default()
     };
     let known = finalizers(live);
-    let added: Vec<String> = finalizers(new)
-        .iter()
-        .filter(|finalizer| !known.contains(finalizer))
-        .map(Value::to_string)
-        .collect();
+    let added: Vec<String> =
+        finalizers(new).iter().filter(|finalizer| !known.contains(finalizer)).map(Value::to_string).collect();
     if !added.is_empty() {
         causes.push(Cause::forbidden(
             "metadata.finalizers",

@@ -12,6 +12,7 @@ mod metadata;
 mod negotiate;
 mod openapi;
 mod options;
+mod protobuf;
 mod read;
 mod request;
 mod service;

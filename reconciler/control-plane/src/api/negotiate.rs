@@ -23,10 +23,7 @@ pub(crate) struct Accepted {
 
 /// Picks the first form the client names that can be given.
 pub(crate) fn accepted(headers: &HeaderMap, discovery: bool) -> Result<Accepted, ApiError> {
-    let whole = Accepted {
-        form: Form::Whole,
-        yaml: false,
-    };
+    let whole = Accepted { form: Form::Whole, yaml: false };
     let Some(accept) = headers.get(header::ACCEPT) else {
         return Ok(whole);
     };
@@ -34,10 +31,7 @@ pub(crate) fn accepted(headers: &HeaderMap, discovery: bool) -> Result<Accepted,
     if accept.trim().is_empty() {
         return Ok(whole);
     }
-    accept
-        .split(',')
-        .find_map(|range| one(range, discovery))
-        .ok_or_else(ApiError::not_acceptable)
+    accept.split(',').find_map(|range| one(range, discovery)).ok_or_else(ApiError::not_acceptable)
 }
 
 fn one(range: &str, discovery: bool) -> Option<Accepted> {
@@ -86,18 +80,9 @@ mod tests {
         assert_eq!(accept("application/json"), json(Form::Whole));
         assert_eq!(accept("*/*"), json(Form::Whole));
         assert_eq!(accept(""), json(Form::Whole));
-        assert_eq!(
-            accept("application/json;as=Table;v=v1;g=meta.k8s.io,application/json"),
-            json(Form::Table)
-        );
-        assert_eq!(
-            accept("application/json;as=Table;v=v9;g=meta.k8s.io, application/json"),
-            json(Form::Whole)
-        );
-        assert_eq!(
-            accept("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"),
-            json(Form::Metadata)
-        );
+        assert_eq!(accept("application/json;as=Table;v=v1;g=meta.k8s.io,application/json"), json(Form::Table));
+        assert_eq!(accept("application/json;as=Table;v=v9;g=meta.k8s.io, application/json"), json(Form::Whole));
+        assert_eq!(accept("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"), json(Form::Metadata));
         assert_eq!(
             accept("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"),
             json(Form::Discovery("v2"))

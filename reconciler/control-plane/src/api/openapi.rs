@@ -11,11 +11,7 @@ const LIST_METADATA: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta";
 pub(crate) fn index(registry: &Registry) -> Value {
     let mut paths = Map::new();
     for (group, version) in registry.group_versions().into_keys() {
-        let path = if group.is_empty() {
-            format!("api/{version}")
-        } else {
-            format!("apis/{group}/{version}")
-        };
+        let path = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
         let url = format!("/openapi/v3/{path}?hash={:016x}", hash(registry, group, version));
         paths.insert(path, json!({"serverRelativeURL": url}));
     }
@@ -26,9 +22,7 @@ pub(crate) fn index(registry: &Registry) -> Value {
 fn hash(registry: &Registry, group: &str, version: &str) -> u64 {
     // FNV-1a: stable across processes, and nothing depends on its strength.
     let text = document(registry, group, version).to_string();
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 /// The document of one group and version.
@@ -195,12 +189,7 @@ mod tests {
         let names: Vec<_> = index["paths"].as_object().unwrap().keys().cloned().collect();
         assert_eq!(
             names,
-            [
-                "api/v1",
-                "apis/apiextensions.k8s.io/v1",
-                "apis/coordination.k8s.io/v1",
-                "apis/events.k8s.io/v1"
-            ]
+            ["api/v1", "apis/apiextensions.k8s.io/v1", "apis/coordination.k8s.io/v1", "apis/events.k8s.io/v1"]
         );
     }
 }

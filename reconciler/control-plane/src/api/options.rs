@@ -65,8 +65,9 @@ impl Options {
         };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = decode(&value.replace('+', " "))
-                .ok_or_else(|| ApiError::bad_request(format!("the query parameter {name} is not percent-encoded text")))?;
+            let value = decode(&value.replace('+', " ")).ok_or_else(|| {
+                ApiError::bad_request(format!("the query parameter {name} is not percent-encoded text"))
+            })?;
             options.set(name, value)?;
         }
         Ok(options)
@@ -78,9 +79,7 @@ impl Options {
         match name {
             "watch" => self.watch = flag(&value) || value.is_empty(),
             "limit" => {
-                let limit: i64 = value
-                    .parse()
-                    .map_err(|_| bad(format!("limit: {value:?} is not a number")))?;
+                let limit: i64 = value.parse().map_err(|_| bad(format!("limit: {value:?} is not a number")))?;
                 self.limit = usize::try_from(limit).unwrap_or(0);
             }
             "continue" => self.continue_token = value,
@@ -97,9 +96,8 @@ impl Options {
             "allowWatchBookmarks" => self.bookmarks = flag(&value),
             "sendInitialEvents" => self.initial_events = flag(&value),
             "timeoutSeconds" => {
-                let seconds = value
-                    .parse()
-                    .map_err(|_| bad(format!("timeoutSeconds: {value:?} is not a number of seconds")))?;
+                let seconds =
+                    value.parse().map_err(|_| bad(format!("timeoutSeconds: {value:?} is not a number of seconds")))?;
                 self.timeout_seconds = Some(seconds);
             }
             "dryRun" => match value.as_str() {
@@ -141,7 +139,9 @@ impl Options {
                             &[Cause {
                                 reason: "FieldValueNotSupported",
                                 field: "fieldValidation".to_owned(),
-                                message: format!("Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""),
+                                message: format!(
+                                    "Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""
+                                ),
                             }],
                         ));
                     }
@@ -163,11 +163,7 @@ impl Options {
         text.parse().map(Some).map_err(|_| {
             ApiError::invalid_options(
                 "ListOptions",
-                &[Cause::invalid(
-                    "resourceVersion",
-                    &text.as_str().into(),
-                    "must be a number",
-                )],
+                &[Cause::invalid("resourceVersion", &text.as_str().into(), "must be a number")],
             )
         })
     }

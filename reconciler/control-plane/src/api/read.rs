@@ -69,10 +69,7 @@ impl Filter {
         }
         Ok(Self {
             labels: options.labels.clone(),
-            parses: options
-                .fields
-                .fields()
-                .any(|field| field != "metadata.name" && field != "metadata.namespace"),
+            parses: options.fields.fields().any(|field| field != "metadata.name" && field != "metadata.namespace"),
             fields: options.fields.clone(),
             resource: resource.clone(),
             name: path.name.clone(),
@@ -111,10 +108,7 @@ fn is_selectable(resource: &Resource, field: &str) -> bool {
     }
     let about = |prefix: &str| {
         field.strip_prefix(prefix).is_some_and(|rest| {
-            matches!(
-                rest,
-                "kind" | "namespace" | "name" | "uid" | "apiVersion" | "resourceVersion" | "fieldPath"
-            )
+            matches!(rest, "kind" | "namespace" | "name" | "uid" | "apiVersion" | "resourceVersion" | "fieldPath")
         })
     };
     match resource.rules {
@@ -124,10 +118,7 @@ fn is_selectable(resource: &Resource, field: &str) -> bool {
         Rules::EventView => matches!(field, "reason" | "reportingController" | "type") || about("regarding."),
         Rules::Secret => field == "type",
         Rules::Namespace => field == "status.phase",
-        _ => resource
-            .selectable
-            .iter()
-            .any(|path| path.strip_prefix('.').unwrap_or(path) == field),
+        _ => resource.selectable.iter().any(|path| path.strip_prefix('.').unwrap_or(path) == field),
     }
 }
 
@@ -147,20 +138,14 @@ fn field_text(value: &Value, field: &str) -> String {
 pub(crate) fn get(shared: &Shared, path: &ObjectPath, options: &Options) -> Result<Given, ApiError> {
     let name = path.name.as_deref().unwrap_or_default();
     let key = path.resource.key(path.namespace.as_deref(), name);
-    let (found, current) = shared.store.read(|state| {
-        (
-            state.object(path.resource.storage, &key).cloned(),
-            state.version(),
-        )
-    });
+    let (found, current) =
+        shared.store.read(|state| (state.object(path.resource.storage, &key).cloned(), state.version()));
     if let Some(asked) = options.version()?
         && asked > current
     {
         return Err(ApiError::version_too_large(asked, current));
     }
-    found
-        .map(Given::Stored)
-        .ok_or_else(|| ApiError::not_found(&path.resource, name))
+    found.map(Given::Stored).ok_or_else(|| ApiError::not_found(&path.resource, name))
 }
 
 /// A page of objects.
@@ -180,12 +165,8 @@ pub(crate) fn list(
 /// The objects a list would give.
 pub(crate) fn page(shared: &Shared, path: &ObjectPath, options: &Options, filter: &Filter) -> Result<Page, ApiError> {
     let asked = options.version()?;
-    let forbidden = |field: &str, why: &str| {
-        Err(ApiError::invalid_options(
-            "ListOptions",
-            &[Cause::forbidden(field, why)],
-        ))
-    };
+    let forbidden =
+        |field: &str, why: &str| Err(ApiError::invalid_options("ListOptions", &[Cause::forbidden(field, why)]));
     if options.initial_events {
         return forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");
     }
@@ -210,26 +191,23 @@ pub(crate) fn page(shared: &Shared, path: &ObjectPath, options: &Options, filter
                 &[Cause {
                     reason: "FieldValueNotSupported",
                     field: "resourceVersionMatch".to_owned(),
-                    message: format!("Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\", \"\""),
+                    message: format!(
+                        "Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\", \"\""
+                    ),
                 }],
             ));
         }
         // A limited list at a version has always meant exactly that version.
         None => options.limit > 0 && asked.is_some_and(|version| version > 0),
     };
-    let mut request = PageRequest {
-        namespace: path.namespace.as_deref(),
-        limit: options.limit,
-        ..PageRequest::default()
-    };
+    let mut request =
+        PageRequest { namespace: path.namespace.as_deref(), limit: options.limit, ..PageRequest::default() };
     let start;
     if options.continue_token.is_empty() {
         request.at = asked.filter(|_| exact);
     } else {
         if asked.is_some_and(|version| version > 0) {
-            return Err(ApiError::bad_request(
-                "specifying resource version is not allowed when using continue",
-            ));
+            return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
         }
         let (version, key) = read_token(&options.continue_token)?;
         start = key;
@@ -276,9 +254,7 @@ fn token(version: u64, last: &str) -> String {
 
 fn read_token(token: &str) -> Result<(u64, String), ApiError> {
     let broken = || ApiError::bad_request("continue key is not valid: it was not given by this server");
-    let bytes = URL_SAFE_NO_PAD
-        .decode(token.trim_end_matches('='))
-        .map_err(|_| broken())?;
+    let bytes = URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')).map_err(|_| broken())?;
     let json: Value = serde_json::from_slice(&bytes).map_err(|_| broken())?;
     match (json["rv"].as_u64(), json["start"].as_str()) {
         (Some(version), Some(start)) => Ok((version, start.to_owned())),
@@ -315,7 +291,8 @@ pub(crate) fn list_response(
     let size: usize = objects.iter().map(|object| object.json().len() + 1).sum();
     let mut json = Vec::with_capacity(size + 256);
     json.extend_from_slice(
-        format!("{{\"kind\":{},\"apiVersion\":{},\"metadata\":{metadata},\"items\":[", json!(kind), json!(api_version)).as_bytes(),
+        format!("{{\"kind\":{},\"apiVersion\":{},\"metadata\":{metadata},\"items\":[", json!(kind), json!(api_version))
+            .as_bytes(),
     );
     for (index, object) in objects.iter().enumerate() {
         if index > 0 {
@@ -364,11 +341,7 @@ pub(crate) fn table_of(
         })
         .collect();
     let mut table = json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "rows": rows});
-    table["columnDefinitions"] = if columns {
-        table::definitions(&resource.columns)
-    } else {
-        Value::Null
-    };
+    table["columnDefinitions"] = if columns { table::definitions(&resource.columns) } else { Value::Null };
     table
 }
 
@@ -386,9 +359,7 @@ pub(crate) fn object_response(
         (Form::Table, object) if !is_status => {
             let value = object.value(resource);
             let metadata = json!({"resourceVersion": value["metadata"]["resourceVersion"]});
-            table_of(resource, std::iter::once(value), metadata, options, true)
-                .to_string()
-                .into_bytes()
+            table_of(resource, std::iter::once(value), metadata, options, true).to_string().into_bytes()
         }
         (Form::Metadata, object) if !is_status => partial(&object.value(resource)).to_string().into_bytes(),
         (_, Given::Stored(stored)) if resource.rules != Rules::EventView => {
@@ -411,9 +382,7 @@ fn encoded(code: StatusCode, json: Vec<u8>, accepted: Accepted) -> Result<Respon
     let value: Value = serde_json::from_slice(&json).map_err(|error| ApiError::internal(error.to_string()))?;
     let yaml = serde_yaml::to_string(&value).map_err(|error| ApiError::internal(error.to_string()))?;
     let mut response = json_response(code, yaml);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/yaml"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/yaml"));
     Ok(response)
 }
 

@@ -44,11 +44,7 @@ pub(crate) enum Document {
 
 /// Reads a path; `None` if nothing is served there.
 pub(crate) fn target(registry: &Registry, path: &str) -> Option<Target> {
-    let segments: Vec<String> = path
-        .trim_matches('/')
-        .split('/')
-        .map(decode)
-        .collect::<Option<_>>()?;
+    let segments: Vec<String> = path.trim_matches('/').split('/').map(decode).collect::<Option<_>>()?;
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let document = |document| Some(Target::Document(document));
     match segments.as_slice() {
@@ -76,18 +72,13 @@ pub(crate) fn target(registry: &Registry, path: &str) -> Option<Target> {
 }
 
 fn known(registry: &Registry, group: &str, version: &str) -> bool {
-    registry
-        .all()
-        .iter()
-        .any(|resource| resource.group == group && resource.version == version)
+    registry.all().iter().any(|resource| resource.group == group && resource.version == version)
 }
 
 fn objects(registry: &Registry, group: &str, version: &str, rest: &[&str]) -> Option<Target> {
     let find = |plural: &str| registry.find(group, version, plural).cloned();
     let (resource, namespace, rest) = match rest {
-        ["namespaces", namespace, plural, rest @ ..]
-            if find(plural).is_some_and(|resource| resource.namespaced) =>
-        {
+        ["namespaces", namespace, plural, rest @ ..] if find(plural).is_some_and(|resource| resource.namespaced) => {
             (find(plural)?, Some((*namespace).to_owned()), rest)
         }
         [plural, rest @ ..] => (find(plural)?, None, rest),
@@ -105,12 +96,7 @@ fn objects(registry: &Registry, group: &str, version: &str, rest: &[&str]) -> Op
     if name.as_deref() == Some("") || namespace.as_deref() == Some("") {
         return None;
     }
-    Some(Target::Objects(ObjectPath {
-        resource,
-        namespace,
-        name,
-        subresource,
-    }))
+    Some(Target::Objects(ObjectPath { resource, namespace, name, subresource }))
 }
 
 /// Undoes percent-encoding; `None` if it is broken or not UTF-8.
@@ -147,12 +133,9 @@ mod tests {
 
     fn object(path: &str) -> Option<(String, Option<String>, Option<String>, String)> {
         match target(&registry(), path)? {
-            Target::Objects(path) => Some((
-                path.resource.qualified_plural(),
-                path.namespace,
-                path.name,
-                path.subresource,
-            )),
+            Target::Objects(path) => {
+                Some((path.resource.qualified_plural(), path.namespace, path.name, path.subresource))
+            }
             Target::Document(_) => None,
         }
     }
@@ -173,11 +156,7 @@ mod tests {
             ),
         ] {
             let (plural, namespace, name, subresource) = expected;
-            assert_eq!(
-                object(path),
-                Some((plural.to_owned(), namespace, name, subresource.to_owned())),
-                "{path}"
-            );
+            assert_eq!(object(path), Some((plural.to_owned(), namespace, name, subresource.to_owned())), "{path}");
         }
     }
 

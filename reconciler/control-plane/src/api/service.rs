@@ -21,8 +21,8 @@ use super::collect::Task;
 use super::negotiate::{Accepted, Form, accepted};
 use super::options::Options;
 use super::request::{Document, ObjectPath, Target, target};
-use super::{create, delete, discovery, openapi, read, update, watch};
-use crate::resource::{Registry, Rules};
+use super::{create, delete, discovery, openapi, protobuf, read, update, watch};
+use crate::resource::{Registry, Resource, Rules};
 use crate::status::ApiError;
 use crate::storage::Store;
 
@@ -141,12 +141,12 @@ async fn objects_answer(
             if path.resource.namespaced && path.namespace.is_none() {
                 return Err(ApiError::method_not_allowed());
             }
-            let object = read_object(headers, &body)?;
+            let object = read_object(&path.resource, headers, &body)?;
             let answer = create::create(&write(shared, &path, &options), object).await?;
             respond(&path, answer, accepted, &options)
         }
         (&Method::PUT, Some(_)) => {
-            let object = read_object(headers, &body)?;
+            let object = read_object(&path.resource, headers, &body)?;
             let answer = update::replace(&write(shared, &path, &options), object).await?;
             respond(&path, answer, accepted, &options)
         }
@@ -159,12 +159,7 @@ async fn objects_answer(
 }
 
 fn write<'a>(shared: &'a Arc<Shared>, path: &'a ObjectPath, options: &'a Options) -> Write<'a> {
-    Write {
-        shared,
-        path,
-        options,
-        now: crate::names::now(),
-    }
+    Write { shared, path, options, now: crate::names::now() }
 }
 
 fn respond(
@@ -173,25 +168,19 @@ fn respond(
     accepted: Accepted,
     options: &Options,
 ) -> Result<Response<ResponseBody>, ApiError> {
-    read::object_response(
-        &path.resource,
-        &answer.object,
-        accepted,
-        options,
-        answer.code,
-        &answer.warnings,
-    )
+    read::object_response(&path.resource, &answer.object, accepted, options, answer.code, &answer.warnings)
 }
 
-fn read_object(headers: &HeaderMap, body: &[u8]) -> Result<Value, ApiError> {
-    let accepted = [
-        "application/json",
-        "application/yaml",
-    ];
+fn read_object(resource: &Resource, headers: &HeaderMap, body: &[u8]) -> Result<Value, ApiError> {
+    let protobuf = "application/vnd.kubernetes.protobuf";
     match media_type(headers).as_str() {
         "" | "application/json" => parse_json(body),
         "application/yaml" => parse_yaml(body),
-        _ => Err(ApiError::unsupported_media_type(&accepted)),
+        kind if kind == protobuf && protobuf::is_read(resource.rules) => protobuf::read(resource.rules, body)
+            .ok_or_else(|| {
+                ApiError::bad_request(format!("the body of the request is no {} in Protobuf", resource.kind))
+            }),
+        _ => Err(ApiError::unsupported_media_type(&["application/json", "application/yaml"])),
     }
 }
 
@@ -212,8 +201,7 @@ pub(crate) fn parse_yaml(body: &[u8]) -> Result<Value, ApiError> {
     if let Ok(value) = serde_json::from_slice(body) {
         return Ok(value);
     }
-    serde_yaml::from_slice(body)
-        .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))
+    serde_yaml::from_slice(body).map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))
 }
 
 fn document_answer(
@@ -258,17 +246,13 @@ fn aggregated_response(version: &str, value: &Value) -> Response<ResponseBody> {
 pub(crate) fn json_response(code: StatusCode, json: impl Into<Bytes>) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::full(json));
     *response.status_mut() = code;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
 fn plain(code: StatusCode, text: &'static str) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::full(text));
     *response.status_mut() = code;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }

@@ -37,17 +37,11 @@ pub(crate) async fn replace(write: &Write<'_>, mut object: Value) -> Result<Answ
     }
     let resource = write.resource();
     let version = metadata::text(&object, "resourceVersion").to_owned();
-    let unconditional = matches!(
-        resource.rules,
-        Rules::ConfigMap | Rules::Secret | Rules::Namespace | Rules::Event | Rules::EventView
-    );
+    let unconditional =
+        matches!(resource.rules, Rules::ConfigMap | Rules::Secret | Rules::Namespace | Rules::Event | Rules::EventView);
     if version.is_empty() && !unconditional {
         let why = "must be specified for an update";
-        return Err(ApiError::invalid(
-            resource,
-            &name,
-            &[Cause::invalid("metadata.resourceVersion", &0.into(), why)],
-        ));
+        return Err(ApiError::invalid(resource, &name, &[Cause::invalid("metadata.resourceVersion", &0.into(), why)]));
     }
     let creates = matches!(resource.rules, Rules::Lease | Rules::Event | Rules::EventView);
     if creates && version.is_empty() && current(write, &name).is_none() {
@@ -120,10 +114,7 @@ pub(crate) async fn patch(write: &Write<'_>, headers: &HeaderMap, body: &[u8]) -
     }
 }
 
-async fn patched(
-    write: &Write<'_>,
-    patch: impl Fn(&mut Value) -> Result<(), ApiError>,
-) -> Result<Answer, ApiError> {
+async fn patched(write: &Write<'_>, patch: impl Fn(&mut Value) -> Result<(), ApiError>) -> Result<Answer, ApiError> {
     let mut warnings = Vec::new();
     let resource = write.resource();
     let name = write.path.name.clone().unwrap_or_default();
@@ -135,11 +126,7 @@ async fn patched(
         let found = metadata::text(&new, "name");
         if found != name {
             let why = "field is immutable";
-            return Err(ApiError::invalid(
-                resource,
-                found,
-                &[Cause::invalid("metadata.name", &found.into(), why)],
-            ));
+            return Err(ApiError::invalid(resource, found, &[Cause::invalid("metadata.name", &found.into(), why)]));
         }
         check_uid(write, &new, live)?;
         let version = metadata::text(&new, "resourceVersion");
@@ -216,11 +203,7 @@ async fn apply_patch(write: &Write<'_>, mut config: Value) -> Result<Answer, Api
                 Err(error) if error.reason == "AlreadyExists" => continue,
                 Err(error) => return Err(error),
                 Ok(object) => {
-                    return Ok(Answer {
-                        code: StatusCode::CREATED,
-                        object,
-                        warnings: Vec::new(),
-                    });
+                    return Ok(Answer { code: StatusCode::CREATED, object, warnings: Vec::new() });
                 }
             }
         }
@@ -295,10 +278,7 @@ fn precondition(write: &Write<'_>, uid: &str, live: &Value) -> ApiError {
 
 fn current(write: &Write<'_>, name: &str) -> Option<Arc<Stored>> {
     let key = write.resource().key(write.namespace(), name);
-    write
-        .shared
-        .store
-        .read(|state| state.object(write.resource().storage, &key).cloned())
+    write.shared.store.read(|state| state.object(write.resource().storage, &key).cloned())
 }
 
 /// Changes the object as `edit` says, which is asked anew when another change came first.
@@ -311,11 +291,7 @@ async fn change(
 ) -> Result<Answer, ApiError> {
     let resource = write.resource();
     let name = write.path.name.clone().unwrap_or_default();
-    let answer = |object: Given| Answer {
-        code: StatusCode::OK,
-        object,
-        warnings: warnings.clone(),
-    };
+    let answer = |object: Given| Answer { code: StatusCode::OK, object, warnings: warnings.clone() };
     for _ in 0..ATTEMPTS {
         let Some(stored) = current(write, &name) else {
             return Err(ApiError::not_found(resource, &name));
@@ -422,9 +398,7 @@ fn put(object: &mut Value, field: &str, value: Option<&Value>) {
 fn same(live: &Value, new: &Value) -> bool {
     let strip = |object: &Value| {
         let mut object = object.clone();
-        let managed = object
-            .pointer_mut("/metadata/managedFields")
-            .and_then(Value::as_array_mut);
+        let managed = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut);
         for entry in managed.into_iter().flatten() {
             if let Some(entry) = entry.as_object_mut() {
                 entry.remove("time");

@@ -56,9 +56,7 @@ pub(crate) fn watch(
     let asked = options.version()?;
     // Subscribed before looking, so that no change falls between.
     let changed = shared.store.subscribe(path.resource.storage);
-    let seconds = options
-        .timeout_seconds
-        .unwrap_or_else(|| TIMEOUT_SECONDS + rand::random_range(0..TIMEOUT_SECONDS));
+    let seconds = options.timeout_seconds.unwrap_or_else(|| TIMEOUT_SECONDS + rand::random_range(0..TIMEOUT_SECONDS));
     let mut watch = Watch {
         shared: shared.clone(),
         namespace: path.namespace,
@@ -84,26 +82,19 @@ pub(crate) fn watch(
 }
 
 fn check(options: &Options) -> Result<(), ApiError> {
-    let forbidden = |field: &str, why: &str| {
-        Err(ApiError::invalid_options(
-            "ListOptions",
-            &[Cause::forbidden(field, why)],
-        ))
-    };
+    let forbidden =
+        |field: &str, why: &str| Err(ApiError::invalid_options("ListOptions", &[Cause::forbidden(field, why)]));
     match (options.initial_events, options.version_match.as_deref()) {
-        (true, None) => forbidden(
-            "resourceVersionMatch",
-            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        ),
-        (true, Some("NotOlderThan")) if !options.bookmarks => forbidden(
-            "allowWatchBookmarks",
-            "sendInitialEvents requires allowWatchBookmarks to be set to true",
-        ),
+        (true, None) => {
+            forbidden("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+        }
+        (true, Some("NotOlderThan")) if !options.bookmarks => {
+            forbidden("allowWatchBookmarks", "sendInitialEvents requires allowWatchBookmarks to be set to true")
+        }
         (true, Some("NotOlderThan")) => Ok(()),
-        (true, Some(_)) => forbidden(
-            "resourceVersionMatch",
-            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        ),
+        (true, Some(_)) => {
+            forbidden("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+        }
         (false, Some(_)) => forbidden(
             "resourceVersionMatch",
             "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
@@ -115,10 +106,7 @@ fn check(options: &Options) -> Result<(), ApiError> {
 impl Watch {
     /// Sends everything there is as if it had just been added.
     fn begin_with_all(&mut self) {
-        let request = PageRequest {
-            namespace: self.namespace.as_deref(),
-            ..PageRequest::default()
-        };
+        let request = PageRequest { namespace: self.namespace.as_deref(), ..PageRequest::default() };
         let (objects, version) = self.shared.store.read(|state| {
             let page = state.page(self.resource.storage, &request, |key, object| self.filter.keeps(key, object));
             let page = page.expect("the present is never too old");
@@ -171,10 +159,8 @@ impl Watch {
 
     /// The changes since the cursor, which moves on.
     fn pending(&mut self) -> Vec<u8> {
-        let (changes, current) = self
-            .shared
-            .store
-            .read(|state| (state.changes(self.resource.storage, self.cursor), state.version()));
+        let (changes, current) =
+            self.shared.store.read(|state| (state.changes(self.resource.storage, self.cursor), state.version()));
         let mut out = Vec::new();
         match changes {
             // A version from the future is one of another store: the client must look anew, too.

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::compare::{Comparison, compare};
 use super::field_set::FieldSet;
+use super::last_applied::{inherited, keep_true};
 use super::managers::{Manager, Managers};
 use super::merge::merge;
 use super::remove::remove;
@@ -50,14 +51,7 @@ impl<'a> Scope<'a> {
             _ if has_status => FieldSet::of_fields(&[&["status"]]),
             _ => FieldSet::default(),
         };
-        Self {
-            schema,
-            api_version,
-            subresource,
-            manager,
-            ignored,
-            now,
-        }
+        Self { schema, api_version, subresource, manager, ignored, now }
     }
 
     fn manager(&self, applies: bool) -> Manager {
@@ -106,12 +100,16 @@ pub(crate) fn apply(live: &Value, config: &Value, scope: &Scope<'_>, force: bool
     let last_time = managers.find(&applier).and_then(|owned| owned.time.clone());
     let set = field_set(schema, config).recursive_difference(&scope.ignored);
     managers.set(applier.clone(), set, last_time);
-    let new = match last {
+    let mut new = match last {
         Some(last) if !last.is_empty() => prune(schema, &merged, &managers, &last),
         _ => merged,
     };
     let comparison = scope.compare(&live_bare, &new);
-    settle(&mut managers, &comparison, &applier, force)?;
+    settle(&mut managers, &comparison, &applier, || match force {
+        true => None,
+        false => Some(inherited(scope.schema, scope.api_version, scope.manager, &live_bare)),
+    })?;
+    keep_true(&mut new, scope.manager, config);
     if let Some(owned) = managers.0.iter_mut().find(|owned| owned.manager.is(&applier)) {
         owned.fields = owned.fields.difference(&unowned());
         if new != live_bare {
@@ -138,11 +136,8 @@ pub(crate) fn track_update(live: &Value, new: Value, scope: &Scope<'_>) -> Value
         let taken = owned.fields.intersection(&comparison.modified.union(&comparison.added));
         owned.fields = owned.fields.difference(&taken).difference(&comparison.removed);
     }
-    let changed = comparison
-        .modified
-        .union(&comparison.added)
-        .recursive_difference(&scope.ignored)
-        .difference(&unowned());
+    let changed =
+        comparison.modified.union(&comparison.added).recursive_difference(&scope.ignored).difference(&unowned());
     if !changed.is_empty() {
         let fields = match managers.find(&updater) {
             Some(owned) => owned.fields.union(&changed),
@@ -163,10 +158,7 @@ fn prune(schema: Option<&Schema>, merged: &Value, managers: &Managers, last: &Fi
     let pruned = remove(schema, merged, &last);
 
     // Back comes what anybody owns, the new configuration included ...
-    let owned = managers
-        .0
-        .iter()
-        .fold(FieldSet::default(), |all, owner| all.union(&owner.fields));
+    let owned = managers.0.iter().fold(FieldSet::default(), |all, owner| all.union(&owner.fields));
     let kept = named(&field_set(schema, &pruned)).union(&named(&owned));
     let pruned = remove(schema, merged, &merged_set.difference(&kept));
 
@@ -176,29 +168,37 @@ fn prune(schema: Option<&Schema>, merged: &Value, managers: &Managers, last: &Fi
 }
 
 /// Takes from the other managers what this apply changes, or refuses.
+///
+/// `free` says what may be taken without a conflict; `None` is everything.
 fn settle(
     managers: &mut Managers,
     comparison: &Comparison,
     applier: &Manager,
-    force: bool,
+    free: impl FnOnce() -> Option<FieldSet>,
 ) -> Result<(), ApplyError> {
     let changed = comparison.modified.union(&comparison.added);
-    let mut conflicts: Vec<(Manager, FieldSet)> = Vec::new();
+    let mut taken: Vec<(Manager, FieldSet)> = Vec::new();
     for owned in &managers.0 {
-        let taken = owned.fields.intersection(&changed);
-        if !owned.manager.is(applier) && !taken.is_empty() {
-            conflicts.push((owned.manager.clone(), taken));
+        let fields = owned.fields.intersection(&changed);
+        if !owned.manager.is(applier) && !fields.is_empty() {
+            taken.push((owned.manager.clone(), fields));
         }
     }
-    if !force && !conflicts.is_empty() {
-        return Err(conflict_error(conflicts));
+    if !taken.is_empty()
+        && let Some(free) = free()
+    {
+        let held = taken.iter().map(|(manager, fields)| (manager.clone(), fields.difference(&free)));
+        let conflicts: Vec<_> = held.filter(|(_, fields)| !fields.is_empty()).collect();
+        if !conflicts.is_empty() {
+            return Err(conflict_error(conflicts));
+        }
     }
     for owned in &mut managers.0 {
         if owned.manager.is(applier) {
             continue;
         }
-        if let Some((_, taken)) = conflicts.iter().find(|(manager, _)| manager.is(&owned.manager)) {
-            owned.fields = owned.fields.difference(taken);
+        if let Some((_, fields)) = taken.iter().find(|(manager, _)| manager.is(&owned.manager)) {
+            owned.fields = owned.fields.difference(fields);
         }
         owned.fields = owned.fields.difference(&comparison.removed);
     }
@@ -235,9 +235,7 @@ fn conflict_error(mut conflicts: Vec<(Manager, FieldSet)>) -> ApplyError {
 }
 
 fn live_managers(live: &Value) -> Managers {
-    live.pointer("/metadata/managedFields")
-        .and_then(Managers::read)
-        .unwrap_or_default()
+    live.pointer("/metadata/managedFields").and_then(Managers::read).unwrap_or_default()
 }
 
 /// The managers an update starts from: those it brings, else the live ones. An empty list resets them.
@@ -273,9 +271,7 @@ fn without_managed_fields(object: &Value) -> Value {
 fn with_managed_fields(mut object: Value, managers: Managers) -> Value {
     let list = managers.write();
     if let Some(map) = object.as_object_mut() {
-        let metadata = map
-            .entry("metadata")
-            .or_insert_with(|| Value::Object(Map::new()));
+        let metadata = map.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
         if let (Some(metadata), Some(list)) = (metadata.as_object_mut(), list) {
             metadata.insert("managedFields".to_owned(), list);
         }

@@ -26,24 +26,18 @@ fn scope<'a>(schema: &'a Schema, manager: &'a str) -> Scope<'a> {
 /// Applies `spec` as `manager` to `live`.
 fn applied(live: &Value, manager: &str, spec: Value) -> Value {
     let schema = schema();
-    apply(live, &json!({"spec": spec}), &scope(&schema, manager), false)
-        .unwrap()
-        .unwrap_or_else(|| live.clone())
+    apply(live, &json!({"spec": spec}), &scope(&schema, manager), false).unwrap().unwrap_or_else(|| live.clone())
 }
 
 fn forced(live: &Value, manager: &str, spec: Value) -> Value {
     let schema = schema();
-    apply(live, &json!({"spec": spec}), &scope(&schema, manager), true)
-        .unwrap()
-        .unwrap_or_else(|| live.clone())
+    apply(live, &json!({"spec": spec}), &scope(&schema, manager), true).unwrap().unwrap_or_else(|| live.clone())
 }
 
 fn conflict(live: &Value, manager: &str, spec: Value) -> (String, Vec<String>) {
     let schema = schema();
     match apply(live, &json!({"spec": spec}), &scope(&schema, manager), false) {
-        Err(ApplyError::Conflict(message, causes)) => {
-            (message, causes.into_iter().map(|cause| cause.field).collect())
-        }
+        Err(ApplyError::Conflict(message, causes)) => (message, causes.into_iter().map(|cause| cause.field).collect()),
         other => panic!("no conflict: {other:?}"),
     }
 }
@@ -56,9 +50,7 @@ fn updated(live: &Value, manager: &str, spec: Value) -> Value {
 
 fn owned(object: &Value, manager: &str) -> Value {
     let list = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
-    list.iter()
-        .find(|entry| entry["manager"] == manager)
-        .map_or(Value::Null, |entry| entry["fieldsV1"].clone())
+    list.iter().find(|entry| entry["manager"] == manager).map_or(Value::Null, |entry| entry["fieldsV1"].clone())
 }
 
 #[test]
@@ -72,13 +64,18 @@ fn what_is_applied_is_owned() {
 fn applying_the_same_again_changes_nothing() {
     let object = applied(&json!({}), "x", json!({"a": "1", "s": ["e"], "l": [{"n": "i"}]}));
     let schema = schema();
-    let again = apply(&object, &json!({"spec": {"a": "1", "s": ["e"], "l": [{"n": "i"}]}}), &scope(&schema, "x"), false);
+    let again =
+        apply(&object, &json!({"spec": {"a": "1", "s": ["e"], "l": [{"n": "i"}]}}), &scope(&schema, "x"), false);
     assert_eq!(again, Ok(None));
 }
 
 #[test]
 fn a_field_no_longer_applied_by_its_only_owner_goes() {
-    let object = applied(&json!({}), "x", json!({"a": "1", "b": "1", "m": {"k": "1", "j": "1"}, "s": ["e", "f"], "l": [{"n": "i"}, {"n": "j"}]}));
+    let object = applied(
+        &json!({}),
+        "x",
+        json!({"a": "1", "b": "1", "m": {"k": "1", "j": "1"}, "s": ["e", "f"], "l": [{"n": "i"}, {"n": "j"}]}),
+    );
     let object = applied(&object, "x", json!({"a": "1", "m": {"k": "1"}, "s": ["f"], "l": [{"n": "j"}]}));
     assert_eq!(object["spec"], json!({"a": "1", "m": {"k": "1"}, "s": ["f"], "l": [{"n": "j"}]}));
 }
@@ -168,10 +165,7 @@ fn an_update_takes_what_it_changes_from_its_owner() {
 #[test]
 fn a_create_owns_the_parents_it_makes() {
     let object = updated(&json!({}), "u", json!({"m": {"k": "1"}}));
-    assert_eq!(
-        owned(&object, "u"),
-        json!({"f:spec": {".": {}, "f:m": {".": {}, "f:k": {}}}})
-    );
+    assert_eq!(owned(&object, "u"), json!({"f:spec": {".": {}, "f:m": {".": {}, "f:k": {}}}}));
 }
 
 #[test]
@@ -202,10 +196,20 @@ fn an_empty_list_of_managers_resets_and_garbage_is_not_believed() {
 fn a_malformed_list_in_the_configuration_is_refused() {
     let schema = schema();
     let twice = json!({"spec": {"s": ["e", "e"]}});
-    assert!(matches!(
-        apply(&json!({}), &twice, &scope(&schema, "x"), false),
-        Err(ApplyError::Malformed(_))
-    ));
+    assert!(matches!(apply(&json!({}), &twice, &scope(&schema, "x"), false), Err(ApplyError::Malformed(_))));
+}
+
+#[test]
+fn kubectl_takes_over_what_client_side_apply_set_and_nobody_changed() {
+    let annotation = "kubectl.kubernetes.io/last-applied-configuration";
+    let last = json!({"apiVersion": "v1", "spec": {"a": "1", "b": "1"}}).to_string();
+    let live = json!({"apiVersion": "v1", "metadata": {"annotations": {annotation: last}}, "spec": {"a": "1", "b": "changed"}});
+    let live = track_update(&json!({}), live, &scope(&schema(), "kubectl-client-side-apply"));
+    assert_eq!(conflict(&live, "other", json!({"a": "2"})).1, [".spec.a"]);
+    assert_eq!(conflict(&live, "kubectl", json!({"a": "2", "b": "2"})).1, [".spec.b"]);
+    let object = applied(&live, "kubectl", json!({"a": "2"}));
+    assert_eq!(object["spec"], json!({"a": "2", "b": "changed"}));
+    assert_eq!(object["metadata"]["annotations"][annotation], "{\"spec\":{\"a\":\"2\"}}\n");
 }
 
 mod properties {
@@ -268,8 +272,7 @@ mod properties {
     fn holds(object: &Value, config: &Value) -> bool {
         match (object, config) {
             (Value::Object(object), Value::Object(config)) => config.iter().all(|(name, value)| {
-                let empty = value.as_object().is_some_and(Map::is_empty)
-                    || value.as_array().is_some_and(Vec::is_empty);
+                let empty = value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty);
                 empty || object.get(name).is_some_and(|found| holds(found, value))
             }),
             (Value::Array(object), Value::Array(config)) => {

@@ -80,13 +80,7 @@ fn compare_at(
     }
 }
 
-fn compare_lists(
-    schema: &Schema,
-    old: &[Value],
-    new: &[Value],
-    path: &mut Vec<PathElement>,
-    out: &mut Comparison,
-) {
+fn compare_lists(schema: &Schema, old: &[Value], new: &[Value], path: &mut Vec<PathElement>, out: &mut Comparison) {
     let (old, new) = (grouped(schema, old), grouped(schema, new));
     let added = new.iter().filter(|(element, _)| find(&old, element).is_empty());
     let elements: Vec<&PathElement> = old.iter().chain(added).map(|(element, _)| element).collect();
@@ -132,10 +126,7 @@ fn grouped<'a>(schema: &Schema, list: &'a [Value]) -> Groups<'a> {
 }
 
 fn find<'g, 'a>(groups: &'g Groups<'a>, element: &PathElement) -> &'g [&'a Value] {
-    groups
-        .iter()
-        .find(|(known, _)| known == element)
-        .map_or(&[], |(_, items)| items)
+    groups.iter().find(|(known, _)| known == element).map_or(&[], |(_, items)| items)
 }
 
 fn items(value: Option<&Value>) -> &[Value] {
@@ -222,13 +213,7 @@ mod tests {
     #[test]
     fn empty_null_and_absent_are_told_apart() {
         let schema = json!({"type": "object", "properties": {"m": {"type": "object"}}});
-        assert_eq!(
-            diff(schema.clone(), json!({}), json!({"m": {}})),
-            (json!({"f:m": {}}), json!({}), json!({}))
-        );
-        assert_eq!(
-            diff(schema, json!({"m": null}), json!({"m": {}})),
-            (json!({}), json!({"f:m": {}}), json!({}))
-        );
+        assert_eq!(diff(schema.clone(), json!({}), json!({"m": {}})), (json!({"f:m": {}}), json!({}), json!({})));
+        assert_eq!(diff(schema, json!({"m": null}), json!({"m": {}})), (json!({}), json!({"f:m": {}}), json!({})));
     }
 }

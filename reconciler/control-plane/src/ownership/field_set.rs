@@ -66,9 +66,7 @@ impl PathElement {
             "i:" => Self::Index(rest.parse().ok()?),
             "k:" => {
                 let map: BTreeMap<String, Value> = serde_json::from_str(rest).ok()?;
-                let fields = map
-                    .into_iter()
-                    .map(|(name, value)| Some((name, Scalar::of(&value)?)));
+                let fields = map.into_iter().map(|(name, value)| Some((name, Scalar::of(&value)?)));
                 Self::Key(fields.collect::<Option<_>>()?)
             }
             _ => return None,
@@ -98,10 +96,8 @@ impl fmt::Display for PathElement {
             Self::Value(value) => write!(out, "[={}]", value.json()),
             Self::Index(index) => write!(out, "[{index}]"),
             Self::Key(fields) => {
-                let fields: Vec<String> = fields
-                    .iter()
-                    .map(|(name, value)| format!("{name}={}", value.json()))
-                    .collect();
+                let fields: Vec<String> =
+                    fields.iter().map(|(name, value)| format!("{name}={}", value.json())).collect();
                 write!(out, "[{}]", fields.join(","))
             }
         }
@@ -136,10 +132,7 @@ impl FieldSet {
     pub(crate) fn of_fields(paths: &[&[&str]]) -> Self {
         let mut set = Self::default();
         for path in paths {
-            let path: Vec<_> = path
-                .iter()
-                .map(|name| PathElement::Field((*name).to_owned()))
-                .collect();
+            let path: Vec<_> = path.iter().map(|name| PathElement::Field((*name).to_owned())).collect();
             set.insert(&path);
         }
         set
@@ -167,10 +160,7 @@ impl FieldSet {
 
     /// What the set holds below an element.
     pub(crate) fn below(&self, element: &PathElement) -> Option<&FieldSet> {
-        self.nodes
-            .get(element)
-            .map(|node| &node.children)
-            .filter(|children| !children.is_empty())
+        self.nodes.get(element).map(|node| &node.children).filter(|children| !children.is_empty())
     }
 
     pub(crate) fn union(&self, other: &Self) -> Self {
@@ -196,15 +186,11 @@ impl FieldSet {
     pub(crate) fn intersection(&self, other: &Self) -> Self {
         let nodes = self.nodes.iter().filter_map(|(element, ours)| {
             let theirs = other.nodes.get(element)?;
-            let node = Node {
-                member: ours.member && theirs.member,
-                children: ours.children.intersection(&theirs.children),
-            };
+            let node =
+                Node { member: ours.member && theirs.member, children: ours.children.intersection(&theirs.children) };
             (!node.is_empty()).then(|| (element.clone(), node))
         });
-        Self {
-            nodes: nodes.collect(),
-        }
+        Self { nodes: nodes.collect() }
     }
 
     /// The paths that are not paths of `other`; what lies below a removed path stays.
@@ -231,9 +217,7 @@ impl FieldSet {
             };
             (!node.is_empty()).then(|| (element.clone(), node))
         });
-        Self {
-            nodes: nodes.collect(),
-        }
+        Self { nodes: nodes.collect() }
     }
 
     /// Adds every named field of the schema that has something of the set below it.
@@ -244,15 +228,10 @@ impl FieldSet {
                 (PathElement::Key(_), Some(schema)) => (schema.items.as_deref(), false),
                 _ => (None, false),
             };
-            let node = Node {
-                member: node.member || named,
-                children: node.children.with_named_parents(child),
-            };
+            let node = Node { member: node.member || named, children: node.children.with_named_parents(child) };
             (element.clone(), node)
         });
-        Self {
-            nodes: nodes.collect(),
-        }
+        Self { nodes: nodes.collect() }
     }
 
     /// Every path of the set, as text (`.spec.items[name="x"].value`), in order.
@@ -330,27 +309,23 @@ mod tests {
 
     #[test]
     fn broken_fields_v1_is_none() {
-        for broken in [json!([]), json!({"x": {}}), json!({"f:a": 1}), json!({"k:{": {}}), json!({"i:x": {}}), json!({"é": {}})] {
+        for broken in
+            [json!([]), json!({"x": {}}), json!({"f:a": 1}), json!({"k:{": {}}), json!({"i:x": {}}), json!({"é": {}})]
+        {
             assert_eq!(FieldSet::from_json(&broken), None, "{broken}");
         }
     }
 
     #[test]
     fn key_fields_are_sorted_so_that_equal_keys_are_equal() {
-        assert_eq!(
-            set(json!({"k:{\"b\":1,\"a\":2}": {}})),
-            set(json!({"k:{\"a\":2,\"b\":1}": {}}))
-        );
+        assert_eq!(set(json!({"k:{\"b\":1,\"a\":2}": {}})), set(json!({"k:{\"a\":2,\"b\":1}": {}})));
     }
 
     #[test]
     fn union_has_what_either_has() {
         let a = set(json!({"f:a": {"f:x": {}}}));
         let b = set(json!({"f:a": {".": {}, "f:y": {}}, "f:b": {}}));
-        assert_eq!(
-            a.union(&b),
-            set(json!({"f:a": {".": {}, "f:x": {}, "f:y": {}}, "f:b": {}}))
-        );
+        assert_eq!(a.union(&b), set(json!({"f:a": {".": {}, "f:x": {}, "f:y": {}}, "f:b": {}})));
     }
 
     #[test]
@@ -387,10 +362,8 @@ mod tests {
 
     #[test]
     fn paths_read_as_kubernetes_writes_them() {
-        let fields = set(json!({"f:spec": {"f:l": {"k:{\"name\":\"x\"}": {".": {}, "f:v": {}}, "v:\"s\"": {}}, "f:a": {}}}));
-        assert_eq!(
-            fields.paths(),
-            [".spec.a", ".spec.l[name=\"x\"]", ".spec.l[=\"s\"]", ".spec.l[name=\"x\"].v"]
-        );
+        let fields =
+            set(json!({"f:spec": {"f:l": {"k:{\"name\":\"x\"}": {".": {}, "f:v": {}}, "v:\"s\"": {}}, "f:a": {}}}));
+        assert_eq!(fields.paths(), [".spec.a", ".spec.l[name=\"x\"]", ".spec.l[=\"s\"]", ".spec.l[name=\"x\"].v"]);
     }
 }

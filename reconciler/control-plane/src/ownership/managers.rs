@@ -81,11 +81,7 @@ impl Managers {
     /// Puts what a manager owns, in place of what it owned.
     pub(super) fn set(&mut self, manager: Manager, fields: FieldSet, time: Option<String>) {
         self.0.retain(|owned| !owned.manager.is(&manager));
-        self.0.push(Owned {
-            manager,
-            fields,
-            time,
-        });
+        self.0.push(Owned { manager, fields, time });
     }
 
     pub(super) fn drop_empty(&mut self) {
@@ -95,9 +91,7 @@ impl Managers {
     /// Merges the oldest updaters into one where there are too many.
     pub(super) fn cap(&mut self) {
         self.sort();
-        let updaters: Vec<usize> = (0..self.0.len())
-            .filter(|&index| !self.0[index].manager.applies)
-            .collect();
+        let updaters: Vec<usize> = (0..self.0.len()).filter(|&index| !self.0[index].manager.applies).collect();
         if updaters.len() <= MAX_UPDATERS {
             return;
         }
@@ -108,17 +102,10 @@ impl Managers {
             let old = self.0.remove(*index);
             ancient = Some(match ancient {
                 None => Owned {
-                    manager: Manager {
-                        name: "ancient-changes".to_owned(),
-                        subresource: String::new(),
-                        ..old.manager
-                    },
+                    manager: Manager { name: "ancient-changes".to_owned(), subresource: String::new(), ..old.manager },
                     ..old
                 },
-                Some(newer) => Owned {
-                    fields: newer.fields.union(&old.fields),
-                    ..newer
-                },
+                Some(newer) => Owned { fields: newer.fields.union(&old.fields), ..newer },
             });
         }
         if let Some(ancient) = ancient {
@@ -221,11 +208,7 @@ mod tests {
         let mut managers = Managers::read(&list).unwrap();
         managers.cap();
         assert_eq!(managers.0.len(), MAX_UPDATERS);
-        let ancient = managers
-            .0
-            .iter()
-            .find(|owned| owned.manager.name == "ancient-changes")
-            .unwrap();
+        let ancient = managers.0.iter().find(|owned| owned.manager.name == "ancient-changes").unwrap();
         assert_eq!(ancient.fields.paths(), [".m00", ".m01", ".m02", ".m03"]);
     }
 }

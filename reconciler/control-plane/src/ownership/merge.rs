@@ -69,10 +69,7 @@ fn merge_maps(
 
 /// Items keep the order of the configuration; items only the live list has stay where they stood between the shared ones.
 fn merge_lists(schema: &Schema, live: &[Value], config: &[Value], path: &str) -> Result<Vec<Value>, MergeError> {
-    let fail = |why: String| MergeError {
-        path: path.to_owned(),
-        why,
-    };
+    let fail = |why: String| MergeError { path: path.to_owned(), why };
     let key = |(index, item)| element(schema, item).map_err(|why| fail(format!("element {index}: {why}")));
     let live_keys: Vec<PathElement> = live.iter().enumerate().map(key).collect::<Result<_, _>>()?;
     let config_keys: Vec<PathElement> = config.iter().enumerate().map(key).collect::<Result<_, _>>()?;
@@ -188,10 +185,7 @@ mod tests {
             merged(set(), json!({"s": ["a", "b", "c"]}), json!({"s": ["c", "d", "a"]})),
             json!({"s": ["b", "c", "d", "a"]})
         );
-        assert_eq!(
-            merged(set(), json!({"s": ["x", "a"]}), json!({"s": ["a", "z"]})),
-            json!({"s": ["x", "a", "z"]})
-        );
+        assert_eq!(merged(set(), json!({"s": ["x", "a"]}), json!({"s": ["a", "z"]})), json!({"s": ["x", "a", "z"]}));
     }
 
     #[test]
@@ -210,12 +204,8 @@ mod tests {
 
     #[test]
     fn duplicates_in_the_configuration_are_refused() {
-        let error = merge(
-            Some(&Schema::compile(&set(), "").unwrap()),
-            &json!({}),
-            &json!({"s": ["a", "a"]}),
-        )
-        .unwrap_err();
+        let error =
+            merge(Some(&Schema::compile(&set(), "").unwrap()), &json!({}), &json!({"s": ["a", "a"]})).unwrap_err();
         assert_eq!(error.path, ".s");
         assert!(error.why.contains("duplicate entries for key [=\"a\"]"), "{}", error.why);
     }

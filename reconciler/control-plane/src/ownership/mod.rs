@@ -5,6 +5,7 @@
 mod apply;
 mod compare;
 mod field_set;
+mod last_applied;
 mod managers;
 mod merge;
 mod remove;

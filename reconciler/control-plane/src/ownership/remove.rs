@@ -59,11 +59,7 @@ mod tests {
             "m": {"type": "object", "additionalProperties": {"type": "string"}},
             "a": {"type": "object", "x-kubernetes-map-type": "atomic"},
             "s": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}}}});
-        remove(
-            Some(&Schema::compile(&schema, "").unwrap()),
-            &value,
-            &FieldSet::from_json(&gone).unwrap(),
-        )
+        remove(Some(&Schema::compile(&schema, "").unwrap()), &value, &FieldSet::from_json(&gone).unwrap())
     }
 
     #[test]
@@ -86,10 +82,7 @@ mod tests {
 
     #[test]
     fn an_atomic_value_goes_only_as_a_whole() {
-        assert_eq!(
-            removed(json!({"a": {"k": 1}}), json!({"f:a": {"f:k": {}}})),
-            json!({"a": {"k": 1}})
-        );
+        assert_eq!(removed(json!({"a": {"k": 1}}), json!({"f:a": {"f:k": {}}})), json!({"a": {"k": 1}}));
         assert_eq!(removed(json!({"a": {"k": 1}}), json!({"f:a": {}})), json!({}));
     }
 }

@@ -141,10 +141,7 @@ mod tests {
     fn scalars_and_empty_maps_are_leaves_and_named_parents_are_not_members() {
         let schema = json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {
             "a": {"type": "integer"}, "e": {"type": "object"}}}}});
-        assert_eq!(
-            of(schema, json!({"spec": {"a": 1, "e": {}}})),
-            json!({"f:spec": {"f:a": {}, "f:e": {}}})
-        );
+        assert_eq!(of(schema, json!({"spec": {"a": 1, "e": {}}})), json!({"f:spec": {"f:a": {}, "f:e": {}}}));
     }
 
     #[test]

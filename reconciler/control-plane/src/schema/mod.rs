@@ -93,10 +93,7 @@ pub(crate) struct Bounds {
 impl Schema {
     /// Compiles the JSON form (`openAPIV3Schema`); `path` names the place for errors.
     pub(crate) fn compile(json: &Value, path: &str) -> Result<Self, SchemaError> {
-        let fail = |why: String| SchemaError {
-            path: path.to_owned(),
-            why,
-        };
+        let fail = |why: String| SchemaError { path: path.to_owned(), why };
         let flag = |key: &str| json.get(key).and_then(Value::as_bool).unwrap_or(false);
         let kind = if flag("x-kubernetes-int-or-string") {
             Type::IntOrString
@@ -124,15 +121,11 @@ impl Schema {
                 open |= allowed;
                 None
             }
-            Some(schema @ Value::Object(_)) => {
-                Some(Box::new(Self::compile(schema, &format!("{path}.*"))?))
-            }
+            Some(schema @ Value::Object(_)) => Some(Box::new(Self::compile(schema, &format!("{path}.*"))?)),
             _ => None,
         };
         let items = match json.get("items") {
-            Some(schema @ Value::Object(_)) => {
-                Some(Box::new(Self::compile(schema, &format!("{path}[]"))?))
-            }
+            Some(schema @ Value::Object(_)) => Some(Box::new(Self::compile(schema, &format!("{path}[]"))?)),
             _ => None,
         };
         let list = match json.get("x-kubernetes-list-type").and_then(Value::as_str) {
@@ -167,10 +160,7 @@ impl Schema {
 
 impl Bounds {
     fn compile(json: &Value, path: &str) -> Result<Option<Self>, SchemaError> {
-        let fail = |why: String| SchemaError {
-            path: path.to_owned(),
-            why,
-        };
+        let fail = |why: String| SchemaError { path: path.to_owned(), why };
         let count = |key: &str| json.get(key).and_then(Value::as_u64);
         let number = |key: &str| json.get(key).and_then(Value::as_f64);
         let flag = |key: &str| json.get(key).and_then(Value::as_bool).unwrap_or(false);
@@ -178,22 +168,14 @@ impl Bounds {
             let Some(list) = json.get(key).and_then(Value::as_array) else {
                 return Ok(Vec::new());
             };
-            list.iter()
-                .map(|schema| Schema::compile(schema, &format!("{path}.{key}")))
-                .collect()
+            list.iter().map(|schema| Schema::compile(schema, &format!("{path}.{key}"))).collect()
         };
         let pattern = match json.get("pattern").and_then(Value::as_str) {
             None | Some("") => None,
-            Some(text) => Some(
-                Regex::new(text).map_err(|error| fail(format!("pattern {text:?}: {error}")))?,
-            ),
+            Some(text) => Some(Regex::new(text).map_err(|error| fail(format!("pattern {text:?}: {error}")))?),
         };
         let bounds = Self {
-            one_of_values: json
-                .get("enum")
-                .and_then(Value::as_array)
-                .cloned()
-                .unwrap_or_default(),
+            one_of_values: json.get("enum").and_then(Value::as_array).cloned().unwrap_or_default(),
             pattern,
             format: json.get("format").and_then(Value::as_str).map(str::to_owned),
             min_length: count("minLength"),
@@ -241,11 +223,5 @@ impl Bounds {
 }
 
 fn strings(value: Option<&Value>) -> Vec<String> {
-    value
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect()
+    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }

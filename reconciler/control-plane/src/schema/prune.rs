@@ -16,11 +16,7 @@ fn prune_at(schema: &Schema, value: &mut Value, at_object: bool, path: &str, unk
         Value::Object(map) => {
             let keep_all = schema.open && schema.additional.is_none();
             map.retain(|name, item| {
-                let here = if path.is_empty() {
-                    name.clone()
-                } else {
-                    format!("{path}.{name}")
-                };
+                let here = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
                 match schema.field(name).0 {
                     Some(field) => {
                         prune_at(field, item, field.embedded, &here, unknown);
@@ -67,10 +63,7 @@ mod tests {
             schema,
             json!({"apiVersion": "v1", "kind": "K", "metadata": {}, "x": 1, "spec": {"y": 1, "l": [{"a": "b", "z": 1}]}}),
         );
-        assert_eq!(
-            value,
-            json!({"apiVersion": "v1", "kind": "K", "metadata": {}, "spec": {"l": [{"a": "b"}]}})
-        );
+        assert_eq!(value, json!({"apiVersion": "v1", "kind": "K", "metadata": {}, "spec": {"l": [{"a": "b"}]}}));
         let mut unknown = unknown;
         unknown.sort();
         assert_eq!(unknown, ["spec.l[0].z", "spec.y", "x"]);

@@ -54,11 +54,7 @@ pub(crate) fn validate(schema: &Schema, value: &Value, path: &str, causes: &mut 
 }
 
 fn join(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 fn has_type(kind: Type, value: &Value) -> bool {
@@ -209,11 +205,7 @@ fn check_upper_bounds(bounds: &Bounds, value: &Value, path: &str, causes: &mut V
         causes.push(Cause {
             reason: "FieldValueNotSupported",
             field: path.to_owned(),
-            message: format!(
-                "Unsupported value: {}: supported values: {}",
-                shown(value),
-                allowed.join(", ")
-            ),
+            message: format!("Unsupported value: {}: supported values: {}", shown(value), allowed.join(", ")),
         });
     }
 }
@@ -228,11 +220,7 @@ fn check_combinations(bounds: &Bounds, value: &Value, path: &str, causes: &mut V
         validate(schema, value, path, causes);
     }
     if !bounds.any_of.is_empty() && !bounds.any_of.iter().any(holds) {
-        causes.push(Cause::invalid(
-            path,
-            value,
-            format!("{path} in body must validate at least one schema (anyOf)"),
-        ));
+        causes.push(Cause::invalid(path, value, format!("{path} in body must validate at least one schema (anyOf)")));
     }
     if !bounds.one_of.is_empty() {
         let matching = bounds.one_of.iter().filter(|schema| holds(schema)).count();
@@ -240,18 +228,16 @@ fn check_combinations(bounds: &Bounds, value: &Value, path: &str, causes: &mut V
             causes.push(Cause::invalid(
                 path,
                 value,
-                format!("{path} in body must validate one and only one schema (oneOf). Found {matching} valid alternatives"),
+                format!(
+                    "{path} in body must validate one and only one schema (oneOf). Found {matching} valid alternatives"
+                ),
             ));
         }
     }
     if let Some(schema) = &bounds.not
         && holds(schema)
     {
-        causes.push(Cause::invalid(
-            path,
-            value,
-            format!("{path} in body must not validate the schema (not)"),
-        ));
+        causes.push(Cause::invalid(path, value, format!("{path} in body must not validate the schema (not)")));
     }
 }
 
@@ -272,10 +258,9 @@ fn check_duplicates(schema: &Schema, list: &[Value], path: &str, causes: &mut Ve
         };
         if !seen.insert(key) {
             let duplicate = match &schema.list {
-                ListType::Map(keys) => keys
-                    .iter()
-                    .filter_map(|key| Some((key.clone(), item.get(key)?.clone())))
-                    .collect(),
+                ListType::Map(keys) => {
+                    keys.iter().filter_map(|key| Some((key.clone(), item.get(key)?.clone()))).collect()
+                }
                 _ => item.clone(),
             };
             causes.push(Cause {
@@ -345,10 +330,7 @@ mod tests {
         let mut causes = Vec::new();
         let schema = Schema::compile(&schema, "").unwrap();
         validate(&schema, &value, "f", &mut causes);
-        causes
-            .into_iter()
-            .map(|cause| (cause.field, cause.message))
-            .collect()
+        causes.into_iter().map(|cause| (cause.field, cause.message)).collect()
     }
 
     fn one(schema: Value, value: Value) -> String {
@@ -494,11 +476,7 @@ mod tests {
             ("uuid", "123e4567-e89b-12d3-a456-426614174000", "123"),
         ] {
             none(json!({"type": "string", "format": format}), json!(good));
-            assert_eq!(
-                causes(json!({"type": "string", "format": format}), json!(bad)).len(),
-                1,
-                "{format}"
-            );
+            assert_eq!(causes(json!({"type": "string", "format": format}), json!(bad)).len(), 1, "{format}");
         }
         none(json!({"type": "string", "format": "whatever"}), json!("x"));
         none(json!({"type": "integer", "format": "int32"}), json!(1));

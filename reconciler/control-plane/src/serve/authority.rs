@@ -70,12 +70,7 @@ impl Authority {
                 key
             }
         };
-        let authority = Self {
-            key,
-            certificate,
-            server_key,
-            folder: folder.to_owned(),
-        };
+        let authority = Self { key, certificate, server_key, folder: folder.to_owned() };
         authority.check()?;
         Ok(authority)
     }
@@ -108,9 +103,7 @@ impl Authority {
         let pair = new_key()?;
         let mut params = CertificateParams::default();
         describe(&mut params, name, CLIENT_YEARS)?;
-        params
-            .distinguished_name
-            .push(DnType::OrganizationName, "system:masters");
+        params.distinguished_name.push(DnType::OrganizationName, "system:masters");
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let certificate = params.signed_by(&pair, &self.issuer()?).map_err(tls_error)?;
@@ -135,10 +128,7 @@ impl Authority {
     }
 
     fn broken(&self, name: &str, why: &str) -> ServeError {
-        ServeError::Keys {
-            path: self.folder.join(name).display().to_string(),
-            why: why.to_owned(),
-        }
+        ServeError::Keys { path: self.folder.join(name).display().to_string(), why: why.to_owned() }
     }
 }
 

@@ -7,13 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 /// A kubeconfig with one cluster, one user and one context, all named `wasmbed`.
-pub(super) fn kubeconfig(
-    address: SocketAddr,
-    ca: &str,
-    certificate: &str,
-    key: &str,
-    namespace: &str,
-) -> String {
+pub(super) fn kubeconfig(address: SocketAddr, ca: &str, certificate: &str, key: &str, namespace: &str) -> String {
     let config = json!({
         "apiVersion": "v1",
         "kind": "Config",

@@ -44,7 +44,9 @@ pub enum ServeError {
         source: std::io::Error,
     },
     /// A key or certificate cannot be read or written.
-    #[error("{path}: {why}; delete the folder it is in to have keys made anew (kubeconfigs made before then end to work)")]
+    #[error(
+        "{path}: {why}; delete the folder it is in to have keys made anew (kubeconfigs made before then end to work)"
+    )]
     Keys {
         /// The file.
         path: String,
@@ -97,10 +99,8 @@ impl Served {
     /// When the credential cannot be made or the file cannot be written.
     pub fn write_kubeconfig(&self, path: &Path, namespace: &str) -> Result<(), ServeError> {
         let content = self.kubeconfig(namespace)?;
-        secret_file::write(path, &content).map_err(|source| ServeError::Kubeconfig {
-            path: path.display().to_string(),
-            source,
-        })
+        secret_file::write(path, &content)
+            .map_err(|source| ServeError::Kubeconfig { path: path.display().to_string(), source })
     }
 }
 
@@ -122,9 +122,7 @@ fn tls(authority: &Authority) -> Result<ServerConfig, ServeError> {
     let fail = |error: &dyn std::fmt::Display| ServeError::Tls(error.to_string());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();
-    roots
-        .add(authority.certificate_der()?)
-        .map_err(|error| fail(&error))?;
+    roots.add(authority.certificate_der()?).map_err(|error| fail(&error))?;
     // A client without a certificate is answered 401, as Kubernetes does, rather than turned away in the handshake.
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .allow_unauthenticated()
@@ -173,11 +171,7 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, service: ApiServic
         }
         Err(_) => return,
     };
-    let known = stream
-        .get_ref()
-        .1
-        .peer_certificates()
-        .is_some_and(|chain| !chain.is_empty());
+    let known = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
     let answer = hyper::service::service_fn(move |request| answer(service.clone(), known, request));
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);

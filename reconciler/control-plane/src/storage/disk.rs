@@ -35,18 +35,12 @@ impl Disk {
         if !path.exists() {
             create(path)?;
         }
-        Ok(Self {
-            database: Some(open_checked(path)?),
-            path: path.to_owned(),
-        })
+        Ok(Self { database: Some(open_checked(path)?), path: path.to_owned() })
     }
 
     /// Calls `each` with the kind, key and content of every object, and returns the last version given.
     pub(super) fn load(&self, mut each: impl FnMut(&str, &str, Stored)) -> Result<u64, StorageError> {
-        let damaged = |why: String| StorageError::Damaged {
-            path: self.path.display().to_string(),
-            why,
-        };
+        let damaged = |why: String| StorageError::Damaged { path: self.path.display().to_string(), why };
         let text = |error: &dyn std::fmt::Display| damaged(error.to_string());
         let database = self.database.as_ref().expect("just opened");
         let read = database.begin_read().map_err(|error| text(&error))?;
@@ -64,9 +58,8 @@ impl Disk {
         for entry in objects.iter().map_err(|error| text(&error))? {
             let (key, value) = entry.map_err(|error| text(&error))?;
             let name = std::str::from_utf8(key.value()).map_err(|error| text(&error))?;
-            let (kind, key) = name
-                .split_once('\0')
-                .ok_or_else(|| damaged(format!("{name:?} is not the name of an entry")))?;
+            let (kind, key) =
+                name.split_once('\0').ok_or_else(|| damaged(format!("{name:?} is not the name of an entry")))?;
             let object = Stored::from_disk(value.value()).map_err(|why| damaged(format!("{kind} {key}: {why}")))?;
             each(kind, key, object);
         }
@@ -162,14 +155,9 @@ fn restrict(path: &Path) -> std::io::Result<()> {
 
 fn open_checked(path: &Path) -> Result<Database, StorageError> {
     let name = path.display().to_string();
-    let damaged = |why: String| StorageError::Damaged {
-        path: name.clone(),
-        why,
-    };
-    let length = fs::metadata(path).map_err(|error| StorageError::Unusable {
-        path: name.clone(),
-        why: error.to_string(),
-    })?;
+    let damaged = |why: String| StorageError::Damaged { path: name.clone(), why };
+    let length =
+        fs::metadata(path).map_err(|error| StorageError::Unusable { path: name.clone(), why: error.to_string() })?;
     if length.len() == 0 {
         return Err(damaged("it is empty".to_owned()));
     }
@@ -184,15 +172,9 @@ fn open_checked(path: &Path) -> Result<Database, StorageError> {
         Ok(Ok(database)) => Ok(database),
         Ok(Err(DatabaseError::DatabaseAlreadyOpen)) => Err(StorageError::InUse { path: name.clone() }),
         Ok(Err(DatabaseError::Storage(redb::StorageError::Io(error))))
-            if !matches!(
-                error.kind(),
-                std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
-            ) =>
+            if !matches!(error.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof) =>
         {
-            Err(StorageError::Unusable {
-                path: name.clone(),
-                why: error.to_string(),
-            })
+            Err(StorageError::Unusable { path: name.clone(), why: error.to_string() })
         }
         Ok(Err(error)) => Err(damaged(error.to_string())),
     }

@@ -44,11 +44,7 @@ pub(super) struct History {
 impl History {
     /// A history that begins after `floor`.
     pub(super) fn new(floor: u64) -> Self {
-        Self {
-            events: VecDeque::new(),
-            bytes: 0,
-            floor,
-        }
+        Self { events: VecDeque::new(), bytes: 0, floor }
     }
 
     pub(super) fn push(&mut self, event: Event) {
@@ -139,12 +135,7 @@ mod tests {
         assert!(history.after(5).is_ok());
         let mut history = History::new(0);
         for version in 1..=3 {
-            history.push(Event {
-                version,
-                key: "a".into(),
-                before: None,
-                after: Some(object(version, MAX_BYTES / 2)),
-            });
+            history.push(Event { version, key: "a".into(), before: None, after: Some(object(version, MAX_BYTES / 2)) });
         }
         assert_eq!(history.events.len(), 1);
     }

@@ -27,7 +27,9 @@ pub enum StorageError {
         why: String,
     },
     /// Another process has the file open.
-    #[error("{path} is open in another process: stop the other `wasmbed up` that uses this folder, or choose another with --state")]
+    #[error(
+        "{path} is open in another process: stop the other `wasmbed up` that uses this folder, or choose another with --state"
+    )]
     InUse {
         /// The file.
         path: String,

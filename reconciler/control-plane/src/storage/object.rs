@@ -80,11 +80,7 @@ impl Draft {
         json.extend_from_slice(b"\"resourceVersion\":\"");
         at += json.len();
         json.extend_from_slice(b"\"}}");
-        Self {
-            at: u32::try_from(at).expect("bodies are bounded to a few MiB"),
-            json,
-            head: Head::of(object),
-        }
+        Self { at: u32::try_from(at).expect("bodies are bounded to a few MiB"), json, head: Head::of(object) }
     }
 
     /// The object at its version.
@@ -95,12 +91,7 @@ impl Draft {
         json.extend_from_slice(&self.json[..at]);
         json.extend_from_slice(digits.as_bytes());
         json.extend_from_slice(&self.json[at..]);
-        Stored {
-            version,
-            json: json.into(),
-            at: self.at,
-            head: self.head,
-        }
+        Stored { version, json: json.into(), at: self.at, head: self.head }
     }
 }
 
@@ -165,12 +156,7 @@ impl Stored {
         json.extend_from_slice(&self.json[..at]);
         json.extend_from_slice(version.to_string().as_bytes());
         json.extend_from_slice(&self.json[end..]);
-        Self {
-            version,
-            json: json.into(),
-            at: self.at,
-            head: self.head.clone(),
-        }
+        Self { version, json: json.into(), at: self.at, head: self.head.clone() }
     }
 
     /// The form on disk.

@@ -92,10 +92,7 @@ impl State {
 
     /// What is owned by the object with this uid.
     pub(crate) fn dependents(&self, uid: &str) -> Vec<(KindId, Arc<str>)> {
-        self.dependents
-            .get(uid)
-            .map(|set| set.iter().cloned().collect())
-            .unwrap_or_default()
+        self.dependents.get(uid).map(|set| set.iter().cloned().collect()).unwrap_or_default()
     }
 
     /// Every uid that something names as its owner.
@@ -187,10 +184,7 @@ fn bounds(namespace: Option<&str>, after: Option<&str>) -> (Bound<String>, Bound
     let (low, high) = match namespace {
         None => (Bound::Unbounded, Bound::Unbounded),
         // '0' follows '/'.
-        Some(namespace) => (
-            Bound::Included(format!("{namespace}/")),
-            Bound::Excluded(format!("{namespace}0")),
-        ),
+        Some(namespace) => (Bound::Included(format!("{namespace}/")), Bound::Excluded(format!("{namespace}0"))),
     };
     match after {
         Some(key) if namespace.is_none_or(|namespace| key.starts_with(&format!("{namespace}/"))) => {
@@ -214,12 +208,7 @@ fn fill<'a>(
     version: u64,
     keep: impl Fn(&str, &Stored) -> bool,
 ) -> Page {
-    let mut page = Page {
-        objects: Vec::new(),
-        version: request.at.unwrap_or(version),
-        next: None,
-        remaining: 0,
-    };
+    let mut page = Page { objects: Vec::new(), version: request.at.unwrap_or(version), next: None, remaining: 0 };
     let mut last = None;
     for (key, object) in objects.by_ref() {
         if !keep(key, object) {
@@ -274,11 +263,7 @@ impl Store {
                 changed: watch::Sender::new(version),
             }
         });
-        let mut state = State {
-            version,
-            kinds: kinds.collect(),
-            dependents: HashMap::new(),
-        };
+        let mut state = State { version, kinds: kinds.collect(), dependents: HashMap::new() };
         for kind in (0..state.kinds.len()).map(KindId) {
             let owned: Vec<_> = state.kinds[kind.0]
                 .objects

@@ -120,11 +120,7 @@ fn write(disk: &mut Disk, state: &RwLock<State>, batch: Vec<(Change, Reply)>) {
         let writes: Vec<Write<'_>> = accepted
             .iter()
             .zip(&names)
-            .map(|((_, event, _), kind)| Write {
-                kind,
-                key: &event.key,
-                object: event.after.as_deref(),
-            })
+            .map(|((_, event, _), kind)| Write { kind, key: &event.key, object: event.after.as_deref() })
             .collect();
         if let Err(why) = disk.commit(&writes, version) {
             tracing::error!(why, "objects could not be written");
@@ -184,13 +180,5 @@ fn event(state: &State, overlay: &Overlay, change: Change, version: u64) -> Resu
     if before.is_none() && after.is_none() {
         return Err(CommitError::Stale);
     }
-    Ok((
-        change.kind,
-        Event {
-            version,
-            key: change.key,
-            before,
-            after,
-        },
-    ))
+    Ok((change.kind, Event { version, key: change.key, before, after }))
 }

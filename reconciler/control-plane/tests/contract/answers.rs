@@ -112,10 +112,7 @@ pub async fn discovery_names_every_kind(door: Door) {
     let groups = door.get("/apis").await.ok();
     let found = groups["groups"].as_array().unwrap().iter();
     let found: Vec<&Value> = found.filter(|group| group["name"] == "contract.wasmbed.test").collect();
-    assert_eq!(
-        found[0]["preferredVersion"]["groupVersion"],
-        "contract.wasmbed.test/v1"
-    );
+    assert_eq!(found[0]["preferredVersion"]["groupVersion"], "contract.wasmbed.test/v1");
     let one = door.get("/apis/contract.wasmbed.test").await.ok();
     assert_eq!(one["kind"], "APIGroup");
     let resources = door.get("/apis/contract.wasmbed.test/v1").await.ok();
@@ -139,11 +136,8 @@ pub async fn aggregated_discovery_says_the_same_at_once(door: Door) {
     let accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
     let all = door.get_as("/apis", accept).await.ok();
     assert_eq!(all["kind"], "APIGroupDiscoveryList");
-    let items = all["items"].as_array().unwrap().iter();
-    let group = items
-        .filter(|item| item["metadata"]["name"] == "contract.wasmbed.test")
-        .next()
-        .unwrap();
+    let mut items = all["items"].as_array().unwrap().iter();
+    let group = items.find(|item| item["metadata"]["name"] == "contract.wasmbed.test").unwrap();
     let widget = &group["versions"][0]["resources"][0];
     assert_eq!(widget["resource"], "widgets");
     assert_eq!(widget["scope"], "Namespaced");
@@ -151,22 +145,13 @@ pub async fn aggregated_discovery_says_the_same_at_once(door: Door) {
 }
 
 pub async fn openapi_describes_every_kind(door: Door) {
-    let index = door
-        .until("/openapi/v3", |answer| {
-            !answer.body["paths"]["apis/contract.wasmbed.test/v1"].is_null()
-        })
-        .await
-        .ok();
-    let url = index["paths"]["apis/contract.wasmbed.test/v1"]["serverRelativeURL"]
-        .as_str()
-        .unwrap();
+    let index =
+        door.until("/openapi/v3", |answer| !answer.body["paths"]["apis/contract.wasmbed.test/v1"].is_null()).await.ok();
+    let url = index["paths"]["apis/contract.wasmbed.test/v1"]["serverRelativeURL"].as_str().unwrap();
     let document = door.get(url).await.ok();
     let schemas = document["components"]["schemas"].as_object().unwrap();
     let kind = json!([{"group": "contract.wasmbed.test", "version": "v1", "kind": "Widget"}]);
-    let widget = schemas
-        .values()
-        .find(|schema| schema["x-kubernetes-group-version-kind"] == kind)
-        .unwrap();
+    let widget = schemas.values().find(|schema| schema["x-kubernetes-group-version-kind"] == kind).unwrap();
     let size = &widget["properties"]["spec"]["properties"]["size"];
     assert_eq!(size["description"], "How large it is.");
 }

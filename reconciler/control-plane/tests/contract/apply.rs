@@ -12,22 +12,13 @@ pub async fn applying_creates_and_applying_again_changes_nothing(door: Door) {
     let second = door.apply("a", "x", json!({"size": 1, "tags": ["t"]})).await;
     assert_eq!(second.code, 200);
     assert_eq!(second.ok(), object);
-    assert_eq!(
-        owned(&object, "x", "Apply"),
-        json!({"f:spec": {"f:size": {}, "f:tags": {"v:\"t\"": {}}}})
-    );
+    assert_eq!(owned(&object, "x", "Apply"), json!({"f:spec": {"f:size": {}, "f:tags": {"v:\"t\"": {}}}}));
 }
 
 pub async fn a_conflict_names_the_manager_and_each_field(door: Door) {
     door.apply("a", "x", json!({"size": 1, "code": "abc"})).await.ok();
-    let status = door
-        .apply("a", "y", json!({"size": 2, "code": "abc"}))
-        .await
-        .fails(409, "Conflict");
-    assert_eq!(
-        status["message"],
-        "Apply failed with 1 conflict: conflict with \"x\": .spec.size"
-    );
+    let status = door.apply("a", "y", json!({"size": 2, "code": "abc"})).await.fails(409, "Conflict");
+    assert_eq!(status["message"], "Apply failed with 1 conflict: conflict with \"x\": .spec.size");
     assert_eq!(
         status["details"]["causes"],
         json!([{"reason": "FieldManagerConflict", "message": "conflict with \"x\"", "field": ".spec.size"}])
@@ -40,10 +31,7 @@ pub async fn a_conflict_names_the_manager_and_each_field(door: Door) {
 
 pub async fn force_takes_the_field_over(door: Door) {
     door.apply("a", "x", json!({"size": 1, "code": "abc"})).await.ok();
-    let object = door
-        .apply_with("a", "fieldManager=y&force=true", json!({"size": 2}))
-        .await
-        .ok();
+    let object = door.apply_with("a", "fieldManager=y&force=true", json!({"size": 2})).await.ok();
     assert_eq!(object["spec"]["size"], 2);
     assert_eq!(owned(&object, "x", "Apply"), json!({"f:spec": {"f:code": {}}}));
     assert_eq!(owned(&object, "y", "Apply"), json!({"f:spec": {"f:size": {}}}));
@@ -52,14 +40,8 @@ pub async fn force_takes_the_field_over(door: Door) {
 pub async fn a_field_no_longer_applied_goes(door: Door) {
     let full = json!({"size": 1, "code": "abc", "labels": {"a": "1", "b": "1"}, "tags": ["s", "t"]});
     door.apply("a", "x", full).await.ok();
-    let object = door
-        .apply("a", "x", json!({"size": 1, "labels": {"a": "1"}, "tags": ["t"]}))
-        .await
-        .ok();
-    assert_eq!(
-        object["spec"],
-        json!({"size": 1, "color": "red", "labels": {"a": "1"}, "tags": ["t"]})
-    );
+    let object = door.apply("a", "x", json!({"size": 1, "labels": {"a": "1"}, "tags": ["t"]})).await.ok();
+    assert_eq!(object["spec"], json!({"size": 1, "color": "red", "labels": {"a": "1"}, "tags": ["t"]}));
 }
 
 pub async fn a_field_that_two_managers_apply_stays_until_both_let_go(door: Door) {
@@ -75,26 +57,20 @@ pub async fn an_atomic_map_is_put_back_whole(door: Door) {
     door.apply("a", "x", json!({"atom": {"k": "1"}})).await.ok();
     let patch = json!({"spec": {"atom": {"drift": "1"}}});
     door.patch(&door.widget("a"), "merge-patch+json", &patch).await.ok();
-    let object = door
-        .apply_with("a", "fieldManager=x&force=true", json!({"atom": {"k": "1"}}))
-        .await
-        .ok();
+    let object = door.apply_with("a", "fieldManager=x&force=true", json!({"atom": {"k": "1"}})).await.ok();
     assert_eq!(object["spec"]["atom"], json!({"k": "1"}));
     assert_eq!(owned(&object, "x", "Apply"), json!({"f:spec": {"f:atom": {}}}));
 }
 
 pub async fn items_of_a_map_list_belong_to_those_who_apply_them(door: Door) {
     door.apply("a", "x", json!({"parts": [{"name": "one", "note": "x"}]})).await.ok();
-    let object = door
-        .apply("a", "y", json!({"parts": [{"name": "two", "count": 2}]}))
-        .await
-        .ok();
-    assert_eq!(
-        object["spec"]["parts"],
-        json!([{"name": "one", "count": 1, "note": "x"}, {"name": "two", "count": 2}])
-    );
+    let object = door.apply("a", "y", json!({"parts": [{"name": "two", "count": 2}]})).await.ok();
+    assert_eq!(object["spec"]["parts"], json!([{"name": "one", "count": 1, "note": "x"}, {"name": "two", "count": 2}]));
     let object = door.apply("a", "x", json!({})).await.ok();
-    assert_eq!(object["spec"]["parts"][1]["name"].as_str().or(object["spec"]["parts"][0]["name"].as_str()), Some("two"));
+    assert_eq!(
+        object["spec"]["parts"][1]["name"].as_str().or(object["spec"]["parts"][0]["name"].as_str()),
+        Some("two")
+    );
     assert_eq!(
         owned(&object, "y", "Apply"),
         json!({"f:spec": {"f:parts": {"k:{\"name\":\"two\"}": {".": {}, "f:name": {}, "f:count": {}}}}})
@@ -148,26 +124,18 @@ pub async fn a_status_of_a_missing_object_cannot_be_applied(door: Door) {
 }
 
 pub async fn an_apply_without_a_manager_is_invalid(door: Door) {
-    let status = door
-        .patch(&door.widget("a"), "apply-patch+yaml", &door.named("a"))
-        .await
-        .fails(422, "Invalid");
-    assert!(
-        status["message"].as_str().unwrap().contains("is required for apply patch"),
-        "{status}"
-    );
+    let status = door.patch(&door.widget("a"), "apply-patch+yaml", &door.named("a")).await.fails(422, "Invalid");
+    assert!(status["message"].as_str().unwrap().contains("is required for apply patch"), "{status}");
     let path = format!("{}?force=true", door.widget("a"));
     let status = door.patch(&path, "merge-patch+json", &json!({})).await.fails(422, "Invalid");
-    assert!(
-        status["message"].as_str().unwrap().contains("may not be specified for non-apply patch"),
-        "{status}"
-    );
+    assert!(status["message"].as_str().unwrap().contains("may not be specified for non-apply patch"), "{status}");
 }
 
 pub async fn an_apply_with_managed_fields_is_a_bad_request(door: Door) {
     let mut body = door.named("a");
     body["metadata"]["managedFields"] = json!([]);
-    body["metadata"]["managedFields"] = json!([{"manager": "x", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {}}]);
+    body["metadata"]["managedFields"] =
+        json!([{"manager": "x", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {}}]);
     let path = format!("{}?fieldManager=x", door.widget("a"));
     let status = door.patch(&path, "apply-patch+yaml", &body).await.fails(400, "BadRequest");
     assert_eq!(status["message"], "metadata.managedFields must be nil");
@@ -179,16 +147,11 @@ pub async fn an_apply_in_yaml_is_read(door: Door) {
     let kind = [("content-type", "application/apply-patch+yaml")];
     let object = door.send(http::Method::PATCH, &path, &kind, yaml).await.ok();
     assert_eq!(object["spec"]["size"], 7);
-    door.send(http::Method::PATCH, &path, &kind, "a: [")
-        .await
-        .fails(400, "BadRequest");
+    door.send(http::Method::PATCH, &path, &kind, "a: [").await.fails(400, "BadRequest");
 }
 
 pub async fn a_dry_run_of_an_apply_shows_and_writes_nothing(door: Door) {
-    let shown = door
-        .apply_with("a", "fieldManager=x&dryRun=All", json!({"size": 1}))
-        .await
-        .ok();
+    let shown = door.apply_with("a", "fieldManager=x&dryRun=All", json!({"size": 1})).await.ok();
     assert_eq!(shown["spec"]["size"], 1);
     door.get(&door.widget("a")).await.fails(404, "NotFound");
     let object: Value = door.apply("a", "x", json!({"size": 1})).await.ok();

@@ -9,22 +9,11 @@ pub async fn an_immutable_config_map_stays_as_it_is(door: Door) {
         "data": {"a": "1"}, "binaryData": {"b": "AAEC"}});
     door.post(&door.core("configmaps"), &map).await.ok();
     let path = format!("{}/m", door.core("configmaps"));
-    let status = door
-        .patch(&path, "merge-patch+json", &json!({"data": {"a": "2"}}))
-        .await
-        .fails(422, "Invalid");
+    let status = door.patch(&path, "merge-patch+json", &json!({"data": {"a": "2"}})).await.fails(422, "Invalid");
     assert_eq!(status["details"]["causes"][0]["field"], "data");
-    assert_eq!(
-        status["details"]["causes"][0]["message"],
-        "Forbidden: field is immutable when `immutable` is set"
-    );
-    door.patch(&path, "merge-patch+json", &json!({"immutable": false}))
-        .await
-        .fails(422, "Invalid");
-    let labelled = door
-        .patch(&path, "merge-patch+json", &json!({"metadata": {"labels": {"k": "v"}}}))
-        .await
-        .ok();
+    assert_eq!(status["details"]["causes"][0]["message"], "Forbidden: field is immutable when `immutable` is set");
+    door.patch(&path, "merge-patch+json", &json!({"immutable": false})).await.fails(422, "Invalid");
+    let labelled = door.patch(&path, "merge-patch+json", &json!({"metadata": {"labels": {"k": "v"}}})).await.ok();
     assert_eq!(labelled["binaryData"], json!({"b": "AAEC"}));
     door.delete(&path, &json!({})).await.ok();
 }
@@ -36,10 +25,7 @@ pub async fn a_secret_takes_text_and_gives_base64(door: Door) {
     assert_eq!(made["type"], "Opaque");
     assert_eq!(made.get("stringData"), None);
     let path = format!("{}/s", door.core("secrets"));
-    let status = door
-        .patch(&path, "merge-patch+json", &json!({"type": "other"}))
-        .await
-        .fails(422, "Invalid");
+    let status = door.patch(&path, "merge-patch+json", &json!({"type": "other"})).await.fails(422, "Invalid");
     assert_eq!(status["details"]["causes"][0]["field"], "type");
     let picked = format!("{}?fieldSelector=type%3DOpaque", door.core("secrets"));
     assert_eq!(door.names(&picked).await, ["s"]);
@@ -68,17 +54,12 @@ pub async fn a_strategic_merge_patch_of_a_custom_resource_is_unsupported(door: D
 pub async fn a_namespace_begins_active_with_its_name_as_a_label(door: Door) {
     let namespace = door.get(&format!("/api/v1/namespaces/{}", door.namespace)).await.ok();
     assert_eq!(namespace["status"]["phase"], "Active");
-    assert_eq!(
-        namespace["metadata"]["labels"]["kubernetes.io/metadata.name"],
-        door.namespace
-    );
+    assert_eq!(namespace["metadata"]["labels"]["kubernetes.io/metadata.name"], door.namespace);
     assert_eq!(namespace["spec"]["finalizers"], json!(["kubernetes"]));
 }
 
 pub async fn the_default_namespace_may_not_be_deleted(door: Door) {
-    door.delete("/api/v1/namespaces/default", &json!({}))
-        .await
-        .fails(403, "Forbidden");
+    door.delete("/api/v1/namespaces/default", &json!({})).await.fails(403, "Forbidden");
 }
 
 pub async fn a_lease_is_renewed_and_a_stale_renewal_refused(door: Door) {
@@ -127,9 +108,6 @@ pub async fn events_are_picked_by_what_they_are_about(door: Door) {
         body["regarding"]["namespace"] = door.namespace.clone().into();
         door.post(&path, &body).await.ok();
     }
-    let picked = format!(
-        "{}?fieldSelector=involvedObject.name%3Db,involvedObject.kind%3DWidget",
-        door.core("events")
-    );
+    let picked = format!("{}?fieldSelector=involvedObject.name%3Db,involvedObject.kind%3DWidget", door.core("events"));
     assert_eq!(door.names(&picked).await, ["e2"]);
 }

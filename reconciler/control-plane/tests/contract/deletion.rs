@@ -38,10 +38,7 @@ pub async fn an_object_that_is_going_gains_no_finalizers(door: Door) {
     held(&door, "a").await;
     door.delete(&door.widget("a"), &json!({})).await.ok();
     let patch = json!({"metadata": {"finalizers": ["wasmbed.test/hold", "wasmbed.test/more"]}});
-    let status = door
-        .patch(&door.widget("a"), "merge-patch+json", &patch)
-        .await
-        .fails(422, "Invalid");
+    let status = door.patch(&door.widget("a"), "merge-patch+json", &patch).await.fails(422, "Invalid");
     assert_eq!(status["details"]["causes"][0]["field"], "metadata.finalizers");
     let patch = json!({"metadata": {"finalizers": []}});
     door.patch(&door.widget("a"), "merge-patch+json", &patch).await.ok();
@@ -87,32 +84,23 @@ pub async fn orphans_stay_and_forget_their_owner(door: Door) {
     let options = json!({"propagationPolicy": "Orphan"});
     door.delete(&door.widget("owner"), &options).await.ok();
     let path = format!("{}/owned", door.core("configmaps"));
-    door.until(&path, |answer| answer.body["metadata"].get("ownerReferences").is_none())
-        .await
-        .ok();
+    door.until(&path, |answer| answer.body["metadata"].get("ownerReferences").is_none()).await.ok();
 }
 
 pub async fn a_namespace_goes_with_all_that_is_in_it(door: Door) {
-    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": format!("{}-gone", door.namespace)}});
+    let namespace =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": format!("{}-gone", door.namespace)}});
     let namespace = door.post("/api/v1/namespaces", &namespace).await.ok();
-    let inner = Door {
-        namespace: namespace["metadata"]["name"].as_str().unwrap().to_owned(),
-        ..door.clone()
-    };
+    let inner = Door { namespace: namespace["metadata"]["name"].as_str().unwrap().to_owned(), ..door.clone() };
     inner.make("a", json!({})).await;
     held(&inner, "b").await;
     let path = format!("/api/v1/namespaces/{}", inner.namespace);
     let going = door.delete(&path, &json!({})).await.ok();
     assert_eq!(going["status"]["phase"], "Terminating");
     inner.until(&inner.widget("a"), |answer| answer.code == 404).await;
-    let status = inner
-        .post(&inner.widgets(), &inner.named("late"))
-        .await
-        .fails(403, "Forbidden");
+    let status = inner.post(&inner.widgets(), &inner.named("late")).await.fails(403, "Forbidden");
     assert_eq!(status["details"]["causes"][0]["reason"], "NamespaceTerminating");
-    inner
-        .until(&inner.widget("b"), |answer| answer.body["metadata"]["deletionTimestamp"].is_string())
-        .await;
+    inner.until(&inner.widget("b"), |answer| answer.body["metadata"]["deletionTimestamp"].is_string()).await;
     let patch = json!({"metadata": {"finalizers": []}});
     inner.patch(&inner.widget("b"), "merge-patch+json", &patch).await.ok();
     door.until(&path, |answer| answer.code == 404).await;

@@ -76,25 +76,21 @@ impl Door {
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
-        self.send(Method::POST, path, &[("content-type", "application/json")], &body.to_string())
-            .await
+        self.send(Method::POST, path, &[("content-type", "application/json")], &body.to_string()).await
     }
 
     pub async fn put(&self, path: &str, body: &Value) -> Answer {
-        self.send(Method::PUT, path, &[("content-type", "application/json")], &body.to_string())
-            .await
+        self.send(Method::PUT, path, &[("content-type", "application/json")], &body.to_string()).await
     }
 
     pub async fn delete(&self, path: &str, options: &Value) -> Answer {
-        self.send(Method::DELETE, path, &[("content-type", "application/json")], &options.to_string())
-            .await
+        self.send(Method::DELETE, path, &[("content-type", "application/json")], &options.to_string()).await
     }
 
     /// Patches; `kind` is `merge-patch+json`, `json-patch+json`, `strategic-merge-patch+json` or `apply-patch+yaml`.
     pub async fn patch(&self, path: &str, kind: &str, body: &Value) -> Answer {
         let kind = format!("application/{kind}");
-        self.send(Method::PATCH, path, &[("content-type", kind.as_str())], &body.to_string())
-            .await
+        self.send(Method::PATCH, path, &[("content-type", kind.as_str())], &body.to_string()).await
     }
 
     /// Applies a widget's spec under a manager.
@@ -160,12 +156,7 @@ impl Door {
         let warnings = warnings.map(|value| value.to_str().unwrap().to_owned()).collect();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        Answer {
-            code,
-            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
-            text,
-            warnings,
-        }
+        Answer { code, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null), text, warnings }
     }
 
     /// Starts a watch; the path brings its query.
@@ -175,28 +166,20 @@ impl Door {
         let code = response.status().as_u16();
         let stream = response.into_body().into_data_stream();
         let stream = stream.map_err(std::io::Error::other);
-        Watching {
-            code,
-            lines: Box::pin(stream.into_async_read().lines()),
-        }
+        Watching { code, lines: Box::pin(stream.into_async_read().lines()) }
     }
 }
 
 /// The names in a list.
 pub fn names(list: &Value) -> Vec<String> {
     let items = list["items"].as_array().unwrap_or_else(|| panic!("no list: {list}"));
-    items
-        .iter()
-        .map(|item| item["metadata"]["name"].as_str().unwrap().to_owned())
-        .collect()
+    items.iter().map(|item| item["metadata"]["name"].as_str().unwrap().to_owned()).collect()
 }
 
 /// What a manager owns of an object.
 pub fn owned(object: &Value, manager: &str, operation: &str) -> Value {
     let entries = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
-    let found = entries
-        .iter()
-        .find(|entry| entry["manager"] == manager && entry["operation"] == operation);
+    let found = entries.iter().find(|entry| entry["manager"] == manager && entry["operation"] == operation);
     found.map_or(Value::Null, |entry| entry["fieldsV1"].clone())
 }
 

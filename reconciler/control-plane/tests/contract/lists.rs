@@ -27,10 +27,7 @@ pub async fn a_limited_list_is_continued_as_it_was_at_its_first_page(door: Door)
     door.delete(&door.widget("c"), &json!({})).await.ok();
     door.make("bb", json!({})).await;
     let token = first["metadata"]["continue"].as_str().unwrap();
-    let second = door
-        .get(&format!("{}?limit=2&continue={token}", door.widgets()))
-        .await
-        .ok();
+    let second = door.get(&format!("{}?limit=2&continue={token}", door.widgets())).await.ok();
     assert_eq!(names(&second), ["c", "d"]);
     assert_eq!(second["metadata"]["resourceVersion"], first["metadata"]["resourceVersion"]);
     let token = second["metadata"]["continue"].as_str().unwrap();
@@ -41,9 +38,7 @@ pub async fn a_limited_list_is_continued_as_it_was_at_its_first_page(door: Door)
 }
 
 pub async fn a_broken_continue_token_is_a_bad_request(door: Door) {
-    door.get(&format!("{}?limit=2&continue=nonsense", door.widgets()))
-        .await
-        .fails(400, "BadRequest");
+    door.get(&format!("{}?limit=2&continue=nonsense", door.widgets())).await.fails(400, "BadRequest");
 }
 
 pub async fn equality_and_set_selectors_pick_by_label(door: Door) {
@@ -74,17 +69,11 @@ pub async fn field_selectors_pick_by_name_and_an_unknown_field_is_a_bad_request(
     assert_eq!(door.names(&path).await, ["b"]);
     let path = format!("{}?fieldSelector=metadata.name%21%3Db", door.widgets());
     assert_eq!(door.names(&path).await, ["a"]);
-    let path = format!(
-        "/apis/contract.wasmbed.test/v1/widgets?fieldSelector=metadata.namespace%3D{}",
-        door.namespace
-    );
+    let path = format!("/apis/contract.wasmbed.test/v1/widgets?fieldSelector=metadata.namespace%3D{}", door.namespace);
     assert_eq!(door.names(&path).await, ["a", "b"]);
     let path = format!("{}?fieldSelector=spec.size%3D1", door.widgets());
     let status = door.get(&path).await.fails(400, "BadRequest");
-    assert!(
-        status["message"].as_str().unwrap().contains("field label not supported: spec.size"),
-        "{status}"
-    );
+    assert!(status["message"].as_str().unwrap().contains("field label not supported: spec.size"), "{status}");
 }
 
 pub async fn a_list_over_all_namespaces_holds_each(door: Door) {
@@ -98,10 +87,7 @@ pub async fn a_list_over_all_namespaces_holds_each(door: Door) {
 pub async fn a_version_from_the_future_is_a_timeout(door: Door) {
     let path = format!("{}?resourceVersion=999999999999&resourceVersionMatch=NotOlderThan", door.widgets());
     let status = door.get(&path).await.fails(504, "Timeout");
-    assert!(
-        status["message"].as_str().unwrap().contains("Too large resource version"),
-        "{status}"
-    );
+    assert!(status["message"].as_str().unwrap().contains("Too large resource version"), "{status}");
 }
 
 pub async fn an_exact_version_is_given_as_it_was(door: Door) {

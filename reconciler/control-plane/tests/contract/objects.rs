@@ -19,10 +19,7 @@ pub async fn a_second_create_of_the_same_name_is_already_exists(door: Door) {
     door.make("a", json!({})).await;
     let status = door.post(&door.widgets(), &door.named("a")).await.fails(409, "AlreadyExists");
     assert_eq!(status["message"], "widgets.contract.wasmbed.test \"a\" already exists");
-    assert_eq!(
-        status["details"],
-        json!({"name": "a", "group": "contract.wasmbed.test", "kind": "widgets"})
-    );
+    assert_eq!(status["details"], json!({"name": "a", "group": "contract.wasmbed.test", "kind": "widgets"}));
 }
 
 pub async fn a_generated_name_begins_with_its_prefix(door: Door) {
@@ -40,10 +37,7 @@ pub async fn an_object_without_a_name_is_invalid(door: Door) {
     let mut body = door.named("");
     body["metadata"] = json!({});
     let status = door.post(&door.widgets(), &body).await.fails(422, "Invalid");
-    assert!(
-        status["message"].as_str().unwrap().contains("name or generateName is required"),
-        "{status}"
-    );
+    assert!(status["message"].as_str().unwrap().contains("name or generateName is required"), "{status}");
 }
 
 pub async fn a_name_that_dns_would_refuse_is_invalid(door: Door) {
@@ -56,21 +50,12 @@ pub async fn a_missing_object_is_not_found_with_details(door: Door) {
     let status = door.get(&door.widget("nobody")).await.fails(404, "NotFound");
     assert_eq!(status["status"], "Failure");
     assert_eq!(status["message"], "widgets.contract.wasmbed.test \"nobody\" not found");
-    assert_eq!(
-        status["details"],
-        json!({"name": "nobody", "group": "contract.wasmbed.test", "kind": "widgets"})
-    );
+    assert_eq!(status["details"], json!({"name": "nobody", "group": "contract.wasmbed.test", "kind": "widgets"}));
 }
 
 pub async fn an_object_in_a_missing_namespace_is_not_found(door: Door) {
-    let nowhere = Door {
-        namespace: "no-such-namespace".into(),
-        ..door
-    };
-    let status = nowhere
-        .post(&nowhere.widgets(), &nowhere.named("a"))
-        .await
-        .fails(404, "NotFound");
+    let nowhere = Door { namespace: "no-such-namespace".into(), ..door };
+    let status = nowhere.post(&nowhere.widgets(), &nowhere.named("a")).await.fails(404, "NotFound");
     assert_eq!(status["message"], "namespaces \"no-such-namespace\" not found");
     assert!(nowhere.names(&nowhere.widgets()).await.is_empty());
 }
@@ -105,24 +90,16 @@ pub async fn an_update_that_changes_nothing_writes_nothing(door: Door) {
     let object = door.make("a", json!({"size": 1})).await;
     let again = door.put(&door.widget("a"), &object).await.ok();
     assert_eq!(again["metadata"]["resourceVersion"], object["metadata"]["resourceVersion"]);
-    let patched = door
-        .patch(&door.widget("a"), "merge-patch+json", &json!({"spec": {"size": 1}}))
-        .await
-        .ok();
+    let patched = door.patch(&door.widget("a"), "merge-patch+json", &json!({"spec": {"size": 1}})).await.ok();
     assert_eq!(patched["metadata"]["resourceVersion"], object["metadata"]["resourceVersion"]);
 }
 
 pub async fn a_change_of_spec_is_a_new_generation_and_one_of_labels_is_not(door: Door) {
     door.make("a", json!({"size": 1})).await;
-    let labelled = door
-        .patch(&door.widget("a"), "merge-patch+json", &json!({"metadata": {"labels": {"k": "v"}}}))
-        .await
-        .ok();
+    let labelled =
+        door.patch(&door.widget("a"), "merge-patch+json", &json!({"metadata": {"labels": {"k": "v"}}})).await.ok();
     assert_eq!(labelled["metadata"]["generation"], 1);
-    let changed = door
-        .patch(&door.widget("a"), "merge-patch+json", &json!({"spec": {"size": 2}}))
-        .await
-        .ok();
+    let changed = door.patch(&door.widget("a"), "merge-patch+json", &json!({"spec": {"size": 2}})).await.ok();
     assert_eq!(changed["metadata"]["generation"], 2);
 }
 
@@ -130,28 +107,22 @@ pub async fn a_merge_patch_changes_what_it_names(door: Door) {
     door.make("a", json!({"size": 1, "labels": {"x": "1", "y": "1"}})).await;
     let patch = json!({"spec": {"labels": {"x": null, "z": "2"}, "plain": ["p"]}});
     let object = door.patch(&door.widget("a"), "merge-patch+json", &patch).await.ok();
-    assert_eq!(
-        object["spec"],
-        json!({"size": 1, "color": "red", "labels": {"y": "1", "z": "2"}, "plain": ["p"]})
-    );
+    assert_eq!(object["spec"], json!({"size": 1, "color": "red", "labels": {"y": "1", "z": "2"}, "plain": ["p"]}));
 }
 
 pub async fn a_merge_patch_with_a_stale_version_is_a_conflict(door: Door) {
     door.make("a", json!({})).await;
     let patch = json!({"metadata": {"resourceVersion": "1"}, "spec": {"size": 2}});
-    door.patch(&door.widget("a"), "merge-patch+json", &patch)
-        .await
-        .fails(409, "Conflict");
+    door.patch(&door.widget("a"), "merge-patch+json", &patch).await.fails(409, "Conflict");
 }
 
 pub async fn a_json_patch_tests_and_changes(door: Door) {
     door.make("a", json!({"size": 1})).await;
-    let patch = json!([{"op": "test", "path": "/spec/size", "value": 1}, {"op": "replace", "path": "/spec/size", "value": 2}]);
+    let patch =
+        json!([{"op": "test", "path": "/spec/size", "value": 1}, {"op": "replace", "path": "/spec/size", "value": 2}]);
     let object = door.patch(&door.widget("a"), "json-patch+json", &patch).await.ok();
     assert_eq!(object["spec"]["size"], 2);
-    door.patch(&door.widget("a"), "json-patch+json", &patch)
-        .await
-        .fails(422, "Invalid");
+    door.patch(&door.widget("a"), "json-patch+json", &patch).await.fails(422, "Invalid");
 }
 
 pub async fn status_is_changed_only_through_its_own_door(door: Door) {
@@ -172,10 +143,7 @@ pub async fn status_is_changed_only_through_its_own_door(door: Door) {
     assert_eq!(object["spec"]["size"], 2);
     assert_eq!(object["metadata"].get("labels"), None);
     assert_eq!(object["metadata"]["generation"], 2);
-    let patched = door
-        .patch(&path, "merge-patch+json", &json!({"status": {"phase": "Later"}}))
-        .await
-        .ok();
+    let patched = door.patch(&path, "merge-patch+json", &json!({"status": {"phase": "Later"}})).await.ok();
     assert_eq!(patched["status"]["phase"], "Later");
     assert_eq!(door.get(&path).await.ok(), door.get(&door.widget("a")).await.ok());
 }
@@ -193,10 +161,7 @@ pub async fn a_uid_in_a_body_is_a_precondition(door: Door) {
     let mut object = door.make("a", json!({})).await;
     object["metadata"]["uid"] = "00000000-0000-4000-8000-000000000000".into();
     let status = door.put(&door.widget("a"), &object).await.fails(409, "Conflict");
-    assert!(
-        status["message"].as_str().unwrap().contains("Precondition failed: UID in precondition"),
-        "{status}"
-    );
+    assert!(status["message"].as_str().unwrap().contains("Precondition failed: UID in precondition"), "{status}");
 }
 
 pub async fn a_dry_run_changes_nothing(door: Door) {
@@ -207,10 +172,7 @@ pub async fn a_dry_run_changes_nothing(door: Door) {
     door.get(&door.widget("a")).await.fails(404, "NotFound");
     let object = door.make("a", json!({"size": 1})).await;
     let path = format!("{}?dryRun=All", door.widget("a"));
-    let patched = door
-        .patch(&path, "merge-patch+json", &json!({"spec": {"size": 2}}))
-        .await
-        .ok();
+    let patched = door.patch(&path, "merge-patch+json", &json!({"spec": {"size": 2}})).await.ok();
     assert_eq!(patched["spec"]["size"], 2);
     door.delete(&path, &json!({})).await.ok();
     assert_eq!(door.get(&door.widget("a")).await.ok(), object);

@@ -9,18 +9,12 @@ async fn refused(door: &Door, spec: Value) -> Vec<(String, String, String)> {
     body["spec"] = spec;
     let status = door.post(&door.widgets(), &body).await.fails(422, "Invalid");
     let message = status["message"].as_str().unwrap();
-    assert!(
-        message.starts_with("Widget.contract.wasmbed.test \"bad\" is invalid: "),
-        "{message}"
-    );
+    assert!(message.starts_with("Widget.contract.wasmbed.test \"bad\" is invalid: "), "{message}");
     assert_eq!(status["details"]["name"], "bad");
     assert_eq!(status["details"]["kind"], "Widget");
     let causes = status["details"]["causes"].as_array().unwrap();
     let text = |cause: &Value, key: &str| cause[key].as_str().unwrap().to_owned();
-    causes
-        .iter()
-        .map(|cause| (text(cause, "field"), text(cause, "reason"), text(cause, "message")))
-        .collect()
+    causes.iter().map(|cause| (text(cause, "field"), text(cause, "reason"), text(cause, "message"))).collect()
 }
 
 pub async fn a_wrong_type_is_invalid_with_its_field(door: Door) {
@@ -39,7 +33,12 @@ pub async fn bounds_patterns_and_enums_are_checked(door: Door) {
     for (spec, field, reason, words) in [
         (json!({"size": 0}), "spec.size", "FieldValueInvalid", "should be greater than or equal to 1"),
         (json!({"size": 101}), "spec.size", "FieldValueInvalid", "should be less than or equal to 100"),
-        (json!({"color": "pink"}), "spec.color", "FieldValueNotSupported", "supported values: \"red\", \"green\", \"blue\""),
+        (
+            json!({"color": "pink"}),
+            "spec.color",
+            "FieldValueNotSupported",
+            "supported values: \"red\", \"green\", \"blue\"",
+        ),
         (json!({"code": "A1"}), "spec.code", "FieldValueInvalid", "should match '^[a-z]+$'"),
         (json!({"code": "abcdefghi"}), "spec.code", "FieldValueTooLong", "8"),
         (json!({"tags": ["a", "a"]}), "spec.tags[1]", "FieldValueDuplicate", "Duplicate value"),
@@ -73,17 +72,10 @@ pub async fn unknown_fields_are_dropped_with_a_warning(door: Door) {
     let mut body = door.named("a");
     body["spec"] = json!({"size": 1, "sise": 2, "parts": [{"name": "p", "nam": 1}]});
     let answer = door.post(&door.widgets(), &body).await;
-    assert!(
-        answer.warnings.contains(&"299 - \"unknown field \\\"spec.sise\\\"\"".to_owned()),
-        "{:?}",
-        answer.warnings
-    );
+    assert!(answer.warnings.contains(&"299 - \"unknown field \\\"spec.sise\\\"\"".to_owned()), "{:?}", answer.warnings);
     assert_eq!(answer.warnings.len(), 2);
     let object = answer.ok();
-    assert_eq!(
-        object["spec"],
-        json!({"size": 1, "color": "red", "parts": [{"name": "p", "count": 1}]})
-    );
+    assert_eq!(object["spec"], json!({"size": 1, "color": "red", "parts": [{"name": "p", "count": 1}]}));
     let path = format!("{}?fieldValidation=Ignore", door.widgets());
     body["metadata"]["name"] = "b".into();
     assert!(door.post(&path, &body).await.warnings.is_empty());
@@ -95,10 +87,7 @@ pub async fn unknown_fields_are_refused_when_validation_is_strict(door: Door) {
     let path = format!("{}?fieldValidation=Strict", door.widgets());
     let status = door.post(&path, &body).await.fails(400, "BadRequest");
     let message = status["message"].as_str().unwrap();
-    assert!(
-        message.contains("strict decoding error: unknown field \"spec.sise\""),
-        "{message}"
-    );
+    assert!(message.contains("strict decoding error: unknown field \"spec.sise\""), "{message}");
     door.get(&door.widget("a")).await.fails(404, "NotFound");
 }
 

@@ -50,10 +50,7 @@ pub async fn a_streamed_list_ends_with_a_bookmark(door: Door) {
     let bookmark = watch.next().await.unwrap();
     assert_eq!(bookmark["type"], "BOOKMARK");
     assert_eq!(bookmark["object"]["kind"], "Widget");
-    assert_eq!(
-        bookmark["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"],
-        "true"
-    );
+    assert_eq!(bookmark["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"], "true");
     door.make("b", json!({})).await;
     assert_eq!(watch.what().await, "ADDED b");
     let without = format!("{}?watch=true&sendInitialEvents=true", door.widgets());
@@ -90,19 +87,13 @@ pub async fn a_watch_from_too_long_ago_is_gone(door: Door) {
     assert_eq!(event["type"], "ERROR");
     assert_eq!(event["object"]["code"], 410);
     assert_eq!(event["object"]["reason"], "Expired");
-    assert!(
-        event["object"]["message"].as_str().unwrap().contains("too old resource version"),
-        "{event}"
-    );
+    assert!(event["object"]["message"].as_str().unwrap().contains("too old resource version"), "{event}");
     assert_eq!(watch.next().await, None);
 }
 
 pub async fn a_watch_of_one_name_hears_of_no_other(door: Door) {
     let version = version(&door).await;
-    let path = format!(
-        "{}?watch=true&resourceVersion={version}&fieldSelector=metadata.name%3Db",
-        door.widgets()
-    );
+    let path = format!("{}?watch=true&resourceVersion={version}&fieldSelector=metadata.name%3Db", door.widgets());
     let mut watch = door.watch(&path).await;
     door.make("a", json!({})).await;
     door.make("b", json!({})).await;

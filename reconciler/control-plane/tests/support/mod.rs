@@ -32,16 +32,10 @@ impl Plane {
     pub async fn reopened(self) -> Self {
         self.control_plane.close().await;
         let control_plane = ControlPlane::open(options(self.folder.path())).await.unwrap();
-        Self {
-            control_plane,
-            folder: self.folder,
-        }
+        Self { control_plane, folder: self.folder }
     }
 
     pub fn door(&self) -> Door {
-        Door {
-            client: self.control_plane.client("test"),
-            namespace: "test".into(),
-        }
+        Door { client: self.control_plane.client("test"), namespace: "test".into() }
     }
 }
