@@ -150,7 +150,7 @@ async fn what_std_can_do_on_a_device_builds() {
         use std::fmt::Write as _;
         use std::io::Write as _;
         use std::rc::Rc;
-        use std::sync::{Arc, Mutex, OnceLock};
+        use std::sync::{Arc, Mutex, OnceLock, mpsc};
 
         static ONCE: OnceLock<String> = OnceLock::new();
         thread_local!(static COUNT: std::cell::Cell<u32> = const { std::cell::Cell::new(0) });
@@ -163,10 +163,12 @@ async fn what_std_can_do_on_a_device_builds() {
             let queue: VecDeque<_> = tree.values().collect();
             let shared = Arc::new(Mutex::new(queue.len()));
             *shared.lock().unwrap() += 1;
-            let number = Rc::new(5);
+            let (sender, receiver) = mpsc::channel();
+            sender.send(Rc::new(5).to_string())?;
+            let trace = std::backtrace::Backtrace::capture();
             COUNT.with(|count| count.set(count.get() + 1));
-            std::io::stdout().write_all(ONCE.get_or_init(|| number.to_string()).as_bytes())?;
-            eprintln!("{text} {tree:?} {shared:?} {:?}", std::time::Duration::from_millis(5));
+            std::io::stdout().write_all(ONCE.get_or_init(|| receiver.recv().unwrap_or_default()).as_bytes())?;
+            eprintln!("{text} {tree:?} {shared:?} {trace} {:?}", std::time::Duration::from_millis(5));
             if text.len() > 100 { std::process::exit(3); }
             Ok(())
         }
@@ -432,4 +434,18 @@ fn locked(name: &str) -> (String, String) {
         line.trim_end_matches('"').to_owned()
     };
     (field("version"), field("checksum"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "compiles the standard library once more: half a minute"]
+async fn a_standard_library_that_was_prepared_elsewhere_gives_the_same_digest() {
+    let sources = Sources::new();
+    let main =
+        "fn main() { let list: Vec<f32> = vec![wasmbed::config_or(\"N\", 0.5)]; println!(\"{list:?} {}\", file!()); }";
+    sources.package("apps/hello", main);
+    let request = sources.request("apps/hello");
+    let first = Worker::start().await.built(&request).await;
+    let elsewhere = tempfile::tempdir().expect("there is a temporary folder");
+    let second = Worker::start_with(|options| options.folder = elsewhere.path().to_owned()).await.built(&request).await;
+    assert_eq!(first.module.digest(), second.module.digest());
 }
