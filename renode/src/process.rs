@@ -89,6 +89,8 @@ async fn keep_running(spec: ProcessSpec, mut stopped: watch::Receiver<bool>, tel
         let started = Instant::now();
         let end = match spawn(&spec) {
             Ok(mut child) => {
+                // Held here: `wait` would close it, and the child take that for our end.
+                let _lifeline = child.stdin.take();
                 tell.send_modify(|state| state.id = child.id());
                 tokio::select! {
                     status = child.wait() => describe(status),
@@ -213,6 +215,24 @@ mod tests {
         assert!(alive(id));
         process.stop().await;
         assert!(!alive(id));
+    }
+
+    #[tokio::test]
+    async fn a_child_that_waits_for_its_parents_end_keeps_running() {
+        let dir = tempfile::tempdir().expect("a folder");
+        // The shell says that it waits, and ends only with its standard input.
+        let process = Process::start(shell(dir.path(), "echo waiting; cat; echo ended"));
+        let id = process.state().wait_for(|state| state.id.is_some()).await.expect("it runs").id.expect("it has one");
+        let output = dir.path().join("logs/test.log");
+        while std::fs::read_to_string(&output).is_ok_and(|text| text.is_empty()) {
+            tokio::task::yield_now().await;
+        }
+        // `cat` would see the end of its input at once if nobody held it.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(alive(id));
+        assert_eq!(process.state().borrow().restarts, 0);
+        process.stop().await;
+        assert_eq!(std::fs::read_to_string(&output).expect("it is there"), "waiting\n");
     }
 
     #[tokio::test]

@@ -121,6 +121,16 @@ pub(crate) struct Up {
     /// How many seconds pass between two looks at a repository that is not on this machine
     #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub interval: u32,
+    /// The Secret in the fleet's namespace with the credentials for reading the repository
+    #[arg(long, value_name = "NAME", requires = "repo")]
+    pub(crate) repo_secret: Option<String>,
+    /// Where `POST /hooks/TOKEN` is answered, for a forge to say that something was pushed (the Fleet's
+    /// `spec.webhookTokenRef` names the Secret with the token) [default: nowhere]
+    #[arg(long, value_name = "ADDRESS")]
+    pub hooks: Option<std::net::SocketAddr>,
+    /// The Secret with the token of webhooks, in the fleet's namespace
+    #[arg(long, value_name = "NAME", requires = "hooks")]
+    pub hooks_secret: Option<String>,
 }
 
 /// `wasmbed status`.

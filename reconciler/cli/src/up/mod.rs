@@ -90,7 +90,7 @@ async fn run_here(arguments: arguments::Up, output: Output) -> Result<()> {
             state: state.path().to_owned(),
             release_key: keys.release,
             builder: state.builder_socket(),
-            hooks: None,
+            hooks: arguments.hooks,
         },
         told.told(),
     ));

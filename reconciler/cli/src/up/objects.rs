@@ -24,13 +24,18 @@ pub(super) async fn apply(client: &Client, arguments: &Up, url: &str, key_set: &
     for other in fleets.list(&Default::default()).await?.items.iter().filter(|fleet| fleet.name_any() != name) {
         fleets.delete(&other.name_any(), &DeleteParams::default()).await?;
     }
-    let fleet = json!({
+    let mut fleet = json!({
         "apiVersion": "wasmbed.github.io/v1alpha1", "kind": "Fleet", "metadata": { "name": name },
         "spec": {
             "url": url, "branch": arguments.branch, "path": arguments.path,
             "interval": format!("{}s", arguments.interval),
         },
     });
+    for (field, secret) in [("secretRef", &arguments.repo_secret), ("webhookTokenRef", &arguments.hooks_secret)] {
+        if let Some(secret) = secret {
+            fleet["spec"][field] = json!({ "name": secret });
+        }
+    }
     fleets
         .patch(name, &parameters, &Patch::Apply(fleet))
         .await

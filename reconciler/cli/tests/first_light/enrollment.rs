@@ -89,6 +89,15 @@ impl Enrollment {
         );
     }
 
+    /// Starts a device whose log goes to a file.
+    fn start_logging(&self, folder: &Path) -> (Running, std::path::PathBuf) {
+        let log = folder.join("device.log");
+        let file = std::fs::File::create(&log).unwrap();
+        let mut command = program();
+        command.env("RUST_LOG", "info").args(["device", "--dir"]).arg(folder).stderr(file);
+        (Running::start("a device", &mut command), log)
+    }
+
     fn enroll(&self, arguments: &[&str]) -> Output {
         self.up.command(&["enroll"]).args(arguments).arg("--folder").arg(&self.repository.copy).output().unwrap()
     }
@@ -138,14 +147,11 @@ impl Enrollment {
         wait_for("it is declared", || self.up.of("devices", "guessed"), |device| !device.is_null());
         let code = wrong["code"].as_str().unwrap();
         let (folder, key) = self.provision("three", &["--device", "guessed", "--code", code]);
-        let device = start(&folder);
-        let pending = wait_for(
-            "the key knocked",
-            || self.pending(),
-            |pending| pending.iter().any(|entry| entry["pending"]["publicKey"] == key.as_str()),
-        );
-        let knocked = pending.iter().find(|entry| entry["pending"]["publicKey"] == key.as_str()).unwrap();
-        assert_eq!(knocked["pending"]["pairedWith"], Value::Null, "a wrong code proves nothing");
+        let (device, log) = self.start_logging(&folder);
+        wait_for("the device is refused", || std::fs::read_to_string(&log).unwrap(), |log| log.contains("code"));
+        let knocked = self.pending().into_iter().find(|entry| entry["pending"]["publicKey"] == key.as_str());
+        assert_eq!(knocked, None, "a wrong code does not even get a place among the pending keys");
+        assert_ne!(self.up.of("devices", "guessed")["status"]["phase"], "Connected");
         let refused = self.enroll(&["guessed"]);
         assert!(!refused.status.success());
         assert!(String::from_utf8_lossy(&refused.stderr).contains("no pending key proved a code of guessed"));
@@ -165,11 +171,7 @@ impl Enrollment {
         let folder = elsewhere.path().join("device");
         let provisioned = up.command(&["provision", "--output", "json", "--gateway", &address]).arg(&folder).output();
         let key = json(&provisioned.unwrap())["publicKey"].as_str().unwrap().to_owned();
-        let log = elsewhere.path().join("device.log");
-        let file = std::fs::File::create(&log).unwrap();
-        let mut command = program();
-        command.env("RUST_LOG", "info").args(["device", "--dir"]).arg(&folder).stderr(file);
-        let device = Running::start("a device of another fleet", &mut command);
+        let (device, log) = self.start_logging(&folder);
         wait_for(
             "it refuses the gateway",
             || std::fs::read_to_string(&log).unwrap(),

@@ -27,6 +27,15 @@ impl Running {
         Self { child, out }
     }
 
+    /// As [`Running::start`], with the lines of its standard error too.
+    pub fn start_with_errors(what: &str, command: &mut Command) -> (Self, Lines) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let running = Self::start(what, command.stderr(writer));
+        // The command holds the other end of the pipe until it goes or gets another.
+        command.stderr(Stdio::null());
+        (running, Lines::of(what, reader))
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::kubectl::Kubectl;
-use super::lines::wait_for;
+use super::lines::{Lines, wait_for};
 use super::repository::Repository;
 use super::running::{Running, Up, program, signal, text};
 
@@ -74,6 +74,8 @@ struct Story {
     /// What each device says.
     first: Running,
     own: Running,
+    /// What the own device says on its standard error, whoever else runs.
+    own_log: Lines,
     state: std::path::PathBuf,
 }
 
@@ -126,10 +128,12 @@ impl Story {
         let provisioned: Value = serde_json::from_slice(&provisioned.stdout).unwrap();
         repository.write("own.yaml", &OWN.replace("KEY", provisioned["publicKey"].as_str().unwrap()));
         repository.push("A device of our own");
-        let own = Running::start("the own device", program().args(["device", "--dir"]).arg(&own_folder));
+        let mut command = program();
+        command.env("RUST_LOG", "info").args(["device", "--dir"]).arg(&own_folder);
+        let (own, own_log) = Running::start_with_errors("the own device", &mut command);
         let mut first = up.logs("first");
         first.out.next("the first output", |line| text(line)?.starts_with("one ").then_some(()));
-        let story = Self { repository, up, first, own, state };
+        let story = Self { repository, up, first, own, own_log, state };
         story.wait_phase("own", "ticker", "Running");
         story
     }
@@ -305,6 +309,8 @@ impl Story {
             wait_for("the children end with their parent", alive, |alive| !alive);
         }
         assert!(self.own.is_running(), "a device needs nobody to run on");
+        self.own_log.skip();
+        self.own_log.next("its application goes on", |line| line.contains("four ").then_some(()));
         self.repository.write("apps/ticker/src/main.rs", &ticker("five"));
         self.repository.push("Say five, while nothing runs");
         self.up = Up::start(&self.state, &self.repository.bare);
