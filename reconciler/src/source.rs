@@ -96,7 +96,13 @@ impl Mirror {
             }
         });
         match tokio::time::timeout(limit, task).await {
-            Ok(joined) => joined.map_err(|_| SourceError::Interrupted)?,
+            Ok(Ok(fetched)) => fetched,
+            Ok(Err(ended)) if ended.is_panic() => Err(SourceError::BadAddress {
+                url: redacted(&remote.url),
+                branch: remote.branch.clone(),
+                detail: "this address makes the Git library fail".to_owned(),
+            }),
+            Ok(Err(_)) => Err(SourceError::Interrupted),
             Err(_elapsed) => {
                 interrupt.store(true, Ordering::Relaxed);
                 Err(SourceError::TimedOut { url: redacted(&remote.url), seconds: limit.as_secs() })
@@ -186,4 +192,37 @@ pub fn local_path(url: &str) -> Option<std::path::PathBuf> {
     }
     let looks_remote = url.contains("://") || url.split_once(':').is_some_and(|(host, _)| !host.contains('/'));
     (!looks_remote && !url.is_empty()).then(|| url.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_is_left_in_an_address_that_is_shown() {
+        for (url, shown) in [
+            ("https://user:secret@example.org/fleet.git", "https://example.org/fleet.git"),
+            ("https://token@example.org/fleet.git", "https://example.org/fleet.git"),
+            ("ssh://git@example.org/fleet.git", "ssh://git@example.org/fleet.git"),
+            ("ssh://git:secret@example.org/fleet.git", "ssh://example.org/fleet.git"),
+            ("git@example.org:fleet.git", "git@example.org:fleet.git"),
+            ("file:///srv/a@b.git", "file:///srv/a@b.git"),
+        ] {
+            assert_eq!(redacted(url), shown);
+        }
+    }
+
+    #[test]
+    fn a_local_repository_is_told_from_one_elsewhere() {
+        for (url, local) in [
+            ("file:///srv/fleet.git", Some("/srv/fleet.git")),
+            ("/srv/fleet.git", Some("/srv/fleet.git")),
+            ("./a:b/fleet.git", Some("./a:b/fleet.git")),
+            ("git@example.org:fleet.git", None),
+            ("https://example.org/fleet.git", None),
+            ("", None),
+        ] {
+            assert_eq!(local_path(url).as_deref(), local.map(Path::new), "{url}");
+        }
+    }
 }

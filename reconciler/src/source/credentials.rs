@@ -125,6 +125,7 @@ impl Login {
         let set = config
             .set_raw_value("protocol.version", "2")
             .and_then(|_| config.set_raw_value("core.sshCommand", self.ssh_command.as_str()))
+            .and_then(|_| config.set_raw_value("ssh.variant", "ssh"))
             .and_then(|_| config.commit().map(drop));
         set.map_err(|e| SourceError::Credentials { detail: e.to_string() })
     }
