@@ -10,7 +10,10 @@ use crate::resource::Rules;
 #[derive(Debug, Clone, PartialEq)]
 enum Cell {
     Name,
+    /// What a path leads to, as a value of the column's type.
     Path(JsonPath),
+    /// How long ago the time is that a path leads to.
+    Age(JsonPath),
     /// How many entries these maps have.
     Count(&'static [&'static str]),
     /// The newest time an event was seen.
@@ -52,7 +55,11 @@ pub(crate) fn columns(rules: Rules, version: &Value) -> Result<Vec<Column>, Stri
         description: "Name must be unique within a namespace.".to_owned(),
         ..Column::new("Name", "string", Cell::Name)
     }];
-    let age = || path(".metadata.creationTimestamp").map(|cell| Column::new("Age", "date", cell));
+    let custom = rules == Rules::Custom;
+    let age = || {
+        let kind = if custom { "date" } else { "string" };
+        JsonPath::parse(".metadata.creationTimestamp").map(|path| Column::new("Age", kind, Cell::Age(path)))
+    };
     match rules {
         Rules::ConfigMap => {
             columns.push(Column::new("Data", "integer", Cell::Count(&["data", "binaryData"])));
@@ -66,7 +73,7 @@ pub(crate) fn columns(rules: Rules, version: &Value) -> Result<Vec<Column>, Stri
         Rules::Event | Rules::EventView => {
             let note = if rules == Rules::Event { ".message" } else { ".note" };
             columns = vec![
-                Column::new("Last Seen", "date", Cell::LastSeen),
+                Column::new("Last Seen", "string", Cell::LastSeen),
                 Column::new("Type", "string", path(".type")?),
                 Column::new("Reason", "string", path(".reason")?),
                 Column::new("Object", "string", Cell::Involved),
@@ -79,13 +86,21 @@ pub(crate) fn columns(rules: Rules, version: &Value) -> Result<Vec<Column>, Stri
             Some(given) => {
                 for column in given {
                     let text = |key: &str| column[key].as_str().unwrap_or_default().to_owned();
+                    if !custom && text("type") == "date" {
+                        columns.push(age()?);
+                        continue;
+                    }
+                    let mut cell = path(&text("jsonPath"))?;
+                    if let ("date", Cell::Path(path)) = (text("type").as_str(), &cell) {
+                        cell = Cell::Age(path.clone());
+                    }
                     columns.push(Column {
                         name: text("name"),
                         kind: text("type"),
                         format: text("format"),
                         description: text("description"),
                         priority: column["priority"].as_i64().unwrap_or(0),
-                        cell: path(&text("jsonPath"))?,
+                        cell,
                     });
                 }
             }
@@ -101,7 +116,7 @@ pub(crate) fn definitions(columns: &[Column]) -> Value {
         .map(|column| {
             json!({
                 "name": column.name,
-                "type": if column.kind == "date" { "string" } else { column.kind.as_str() },
+                "type": column.kind,
                 "format": column.format,
                 "description": column.description,
                 "priority": column.priority,
@@ -142,24 +157,20 @@ fn cell(column: &Column, object: &Value, now: Timestamp) -> Value {
             let text = |key: &str| about.and_then(|about| about.get(key)?.as_str()).unwrap_or_default();
             format!("{}/{}", text("kind").to_lowercase(), text("name")).into()
         }
+        Cell::Age(path) => match path.find(object).first() {
+            Some(Value::String(time)) => age(time, now).into(),
+            _ => Value::Null,
+        },
         Cell::Path(path) => {
-            let found = path.find(object);
-            match (column.kind.as_str(), found.as_slice()) {
-                (_, []) if column.kind == "date" => "<unknown>".into(),
-                (_, []) => Value::Null,
-                ("date", [Value::String(time), ..]) => age(time, now).into(),
-                ("string", [Value::String(text)]) => text.clone().into(),
-                ("string", many) => {
-                    let texts: Vec<String> = many
-                        .iter()
-                        .map(|value| match value {
-                            Value::String(text) => text.clone(),
-                            other => other.to_string(),
-                        })
-                        .collect();
-                    texts.join(",").into()
-                }
-                (_, [first, ..]) => (*first).clone(),
+            let Some(found) = path.find(object).into_iter().next() else {
+                return Value::Null;
+            };
+            match (column.kind.as_str(), found) {
+                ("string", Value::String(_))
+                | ("integer" | "number", Value::Number(_))
+                | ("boolean", Value::Bool(_)) => found.clone(),
+                ("string", other) => other.to_string().into(),
+                _ => Value::Null,
             }
         }
     }
@@ -245,11 +256,11 @@ mod tests {
         let object = json!({"metadata": {"name": "x", "creationTimestamp": "2026-01-01T00:00:00Z"},
             "spec": {"targets": ["a", "b"]}, "status": {"count": 3}});
         let now = "2026-01-01T00:00:05Z".parse().unwrap();
-        assert_eq!(cells(&columns, &object, now), json!(["x", null, 3, "a,b", "5s"]));
+        assert_eq!(cells(&columns, &object, now), json!(["x", null, 3, "a", "5s"]));
         let shown = definitions(&columns);
         assert_eq!(shown[0]["format"], "name");
         assert_eq!(shown[3]["priority"], 1);
-        assert_eq!(shown[4]["type"], "string");
+        assert_eq!(shown[4]["type"], "date");
     }
 
     #[test]
