@@ -17,7 +17,7 @@ pub fn up(state: &Path) -> Result<Running, CannotRun> {
     }
     let mut command = program();
     command.args(["up", "--output", "json", "--state"]).arg(state);
-    command.arg("--cache").arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+    command.arg("--builder-folder").arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("builder"));
     let mut up = Running::start("wasmbed up", &mut command);
     up.out.next("it is ready", |line| line.contains("\"ready\"").then_some(()));
     Ok(up)

@@ -76,5 +76,9 @@ pub fn needs_what_builds_need() -> Result<(), CannotRun> {
         .filter(|finding| finding["needed"] == true && finding["present"] == false)
         .filter_map(|finding| finding["name"].as_str())
         .collect();
-    if missing.is_empty() { Ok(()) } else { Err(CannotRun(format!("missing: {}; see `wasmbed doctor`", missing.join(", ")))) }
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(CannotRun(format!("missing: {}; see `wasmbed doctor`", missing.join(", "))))
+    }
 }

@@ -44,7 +44,9 @@ pub fn memory(processes: &[u32]) -> Option<Memory> {
 /// The processor time they have used, in clock ticks.
 pub fn ticks(processes: &[u32]) -> u64 {
     // utime and stime are the fields 14 and 15 of proc_pid_stat(5); the first here is field 4.
-    let of = |id: &u32| stat(*id).map_or(0, |fields| fields.iter().skip(10).take(2).filter_map(|t| t.parse::<u64>().ok()).sum());
+    let of = |id: &u32| {
+        stat(*id).map_or(0, |fields| fields.iter().skip(10).take(2).filter_map(|t| t.parse::<u64>().ok()).sum())
+    };
     processes.iter().map(of).sum()
 }
 

@@ -21,8 +21,7 @@ fn every_command_line_shown_is_one_the_program_takes() {
         for (line, text) in page.code() {
             for words in words::commands(&text, "wasmbed") {
                 shown.insert(words.join(" "));
-                let output =
-                    Command::new(env!("CARGO_BIN_EXE_wasmbed")).args(&words).arg("--help").output().unwrap();
+                let output = Command::new(env!("CARGO_BIN_EXE_wasmbed")).args(&words).arg("--help").output().unwrap();
                 if !output.status.success() {
                     let said = String::from_utf8_lossy(&output.stderr);
                     let said = said.lines().next().unwrap_or_default();

@@ -38,7 +38,11 @@ impl Page {
 
     /// The lines outside fenced code, with their numbers from 1.
     pub(crate) fn prose(&self) -> Vec<(usize, &str)> {
-        self.lines().into_iter().filter(|(_, line, is_code)| !is_code && !is_fence(line)).map(|(n, l, _)| (n, l)).collect()
+        self.lines()
+            .into_iter()
+            .filter(|(_, line, is_code)| !is_code && !is_fence(line))
+            .map(|(n, l, _)| (n, l))
+            .collect()
     }
 
     /// What is shown as code: the lines of fenced blocks, and the spans between backquotes of the other lines.

@@ -61,7 +61,8 @@ fn split(line: &str) -> Vec<Word> {
 #[test]
 fn a_shown_line_is_split_as_a_shell_does() {
     let is = |line: &str, wanted: &[&[&str]]| {
-        let wanted: Vec<Vec<String>> = wanted.iter().map(|words| words.iter().map(|&w| w.to_owned()).collect()).collect();
+        let wanted: Vec<Vec<String>> =
+            wanted.iter().map(|words| words.iter().map(|&w| w.to_owned()).collect()).collect();
         assert_eq!(commands(line, "wasmbed"), wanted, "{line}");
     };
     is("wasmbed", &[]);
