@@ -253,6 +253,21 @@ async fn a_workspace_with_inherited_fields_works_and_a_members_source_is_not_com
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_package_that_is_the_whole_repository_and_a_member_beside_it_build() {
+    let sources = Sources::new();
+    sources.write(
+        "Cargo.toml",
+        "[package]\nname = \"whole\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\nmembers = [\"apps/*\"]\n",
+    );
+    sources.write("src/main.rs", SEED);
+    sources.package("apps/part", SEED);
+    let worker = Worker::start().await;
+    let whole = worker.built(&sources.request("")).await;
+    let part = worker.built(&sources.request("apps/part")).await;
+    assert_eq!(whole.module.digest(), part.module.digest(), "names of crates are not in modules");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_crate_of_the_registry_is_fetched_by_the_lock_file() {
     let sources = Sources::new();
     sources.package("apps/hello", "fn main() { println!(\"{}\", itoa::Buffer::new().format(42)); }");

@@ -176,6 +176,23 @@ fn of_a_workspace_the_manifests_are_there_and_the_other_members_sources_are_not(
 }
 
 #[test]
+fn a_package_may_be_the_root_of_its_workspace() {
+    let tree = Tree::default()
+        .file("Cargo.toml", "[package]\nname = \"root\"\nversion = \"0.1.0\"\n[workspace]\nmembers = [\"libs/*\"]\n[workspace.dependencies]\na = { path = \"libs/a\" }\n[dependencies]\na.workspace = true\n")
+        .file("src/main.rs", "fn main() {}")
+        .package("libs/a", "")
+        .package("libs/b", "");
+    let closure = tree.closure("");
+    assert_eq!((closure.package(), closure.root()), ("", ""));
+    assert!(matches!(closure.files()["libs/a/src/main.rs"], File::Regular { .. }));
+    assert_eq!(closure.files()["libs/b/src/main.rs"], File::Placeholder);
+    // And another of its members sees it as such.
+    let member = tree.closure("libs/b");
+    assert_eq!(member.root(), "");
+    assert_eq!(member.files()["src/main.rs"], File::Placeholder);
+}
+
+#[test]
 fn stack_and_heap_are_asked_for_in_the_manifest() {
     let sized = |text: &str| Tree::default().package("a", &format!("[package.metadata.wasmbed]\n{text}"));
     let memory = sized("stack = \"8K\"\nheap = 100000\n").closure("a").memory();

@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use cargo_toml::{Dependency, DependencyDetail};
-
+use super::dependency::{self, Source};
 use super::error::Refusal;
-use super::lockfile;
 use super::manifest::Package;
-use super::tree::{Entry, EntryKind, SourceTree, TreeError};
-use super::{Closure, ClosureError, File, MAX_BYTES, MAX_FILES, glob, path};
+use super::tree::{Entry, EntryKind, SourceTree};
+use super::{Closure, ClosureError, File, MAX_BYTES, MAX_FILES, lockfile, path, settings, workspace};
 
 /// The declaration that may stand beside a package's manifest. It says how a module is run and is not built from, so
 /// that changing it compiles nothing.
@@ -30,12 +28,14 @@ pub(super) fn discover<T: SourceTree>(tree: &T, source: &str) -> Result<Closure,
         registry: None,
     };
     let package = discovery.package(&folder)?;
-    discovery.workspace = discovery.find_workspace(&package)?;
+    discovery.workspace = workspace::find(tree, &package)?;
     discovery.refuse_settings_above(&folder)?;
     let binary = package.binary(tree)??;
     let memory = package.memory()?;
     discovery.queue.push_back((folder.clone(), Depth::Whole));
     discovery.add_workspace()?;
+    // It may be a workspace's root itself.
+    discovery.add_members(&package)?;
     discovery.drain(Some(package))?;
     let root = discovery.workspace.as_ref().map_or(folder.clone(), |workspace| workspace.folder.clone());
     let registry = discovery.lock(&root)?;
@@ -102,40 +102,6 @@ impl<T: SourceTree> Discovery<'_, T> {
         Ok(package)
     }
 
-    /// The workspace that Cargo would find for `package`, unless that is `package` itself.
-    fn find_workspace(&self, package: &Package) -> Result<Option<Package>, ClosureError> {
-        if package.manifest.workspace.is_some() {
-            return Ok(None);
-        }
-        let named = package.manifest.package.as_ref().and_then(|package| package.workspace.as_ref());
-        if let Some(named) = named {
-            let written = named.to_string_lossy();
-            let folder = path::resolve(&package.folder, &written).ok_or_else(|| {
-                package.refusal("workspace", format!("the workspace `{written}` is outside the repository"))
-            })?;
-            let workspace = Package::read(self.tree, &folder)?
-                .ok_or_else(|| package.refusal("workspace", format!("there is no workspace at `{written}`")))?;
-            return Ok(Some(workspace?));
-        }
-        let mut folder = path::parent(&package.folder);
-        while let Some(above) = folder {
-            if let Some(candidate) = Package::read(self.tree, above)? {
-                let candidate = candidate?;
-                if let Some(workspace) = &candidate.manifest.workspace {
-                    // As Cargo has it: what stands below a member named in full is not excluded.
-                    let is_below = |folders: &[String]| {
-                        let mut folders = folders.iter().filter_map(|folder| path::resolve(above, folder));
-                        folders.any(|folder| path::is_within(&package.folder, &folder))
-                    };
-                    let excluded = is_below(&workspace.exclude) && !is_below(&workspace.members);
-                    return Ok((!excluded).then_some(candidate));
-                }
-            }
-            folder = path::parent(above);
-        }
-        Ok(None)
-    }
-
     /// Adds the workspace's manifest and the manifests of its members.
     fn add_workspace(&mut self) -> Result<(), ClosureError> {
         let Some(workspace) = self.workspace.take() else {
@@ -147,55 +113,16 @@ impl<T: SourceTree> Discovery<'_, T> {
             self.put_text(workspace.file(), &workspace.text);
             self.seen.insert(workspace.folder.clone());
         }
-        let inner = workspace.manifest.workspace.as_ref();
-        let (members, exclude) = inner.map_or((&[][..], &[][..]), |inner| (&inner.members[..], &inner.exclude[..]));
-        for member in members {
-            for folder in self.expand(&workspace, member)? {
-                let excluded = exclude
-                    .iter()
-                    .filter_map(|excluded| path::resolve(&workspace.folder, excluded))
-                    .any(|excluded| path::is_within(&folder, &excluded));
-                if !excluded {
-                    self.queue.push_back((folder, Depth::Manifest));
-                }
-            }
-        }
-        self.add_patches(&workspace)?;
+        self.add_members(&workspace)?;
+        self.add_patches(&workspace);
         self.workspace = Some(workspace);
         Ok(())
     }
 
-    /// The folders that one entry of `members` names.
-    fn expand(&mut self, workspace: &Package, member: &str) -> Result<Vec<String>, TreeError> {
-        let Some(resolved) = path::resolve(&workspace.folder, member) else {
-            self.refusals.push(workspace.refusal(member, format!("the member `{member}` is outside the repository")));
-            return Ok(Vec::new());
-        };
-        let mut folders = vec![String::new()];
-        for part in resolved.split('/') {
-            let mut deeper = Vec::new();
-            for folder in folders {
-                if !glob::is_pattern(part) {
-                    deeper.push(path::join(&folder, part));
-                    continue;
-                }
-                let mut names: Vec<Entry> = self.tree.entries(&folder)?.unwrap_or_default();
-                names.retain(|entry| entry.kind == EntryKind::Folder && glob::matches(part, &entry.name));
-                names.sort_by(|a, b| a.name.cmp(&b.name));
-                deeper.extend(names.into_iter().map(|entry| path::join(&folder, &entry.name)));
-            }
-            folders = deeper;
-        }
-        if glob::is_pattern(member) {
-            let mut packages = Vec::new();
-            for folder in folders {
-                if self.tree.read(&path::join(&folder, "Cargo.toml"))?.is_some() {
-                    packages.push(folder);
-                }
-            }
-            return Ok(packages);
-        }
-        Ok(folders)
+    fn add_members(&mut self, workspace: &Package) -> Result<(), ClosureError> {
+        let members = workspace::members(self.tree, workspace, &mut self.refusals)?;
+        self.queue.extend(members.into_iter().map(|folder| (folder, Depth::Manifest)));
+        Ok(())
     }
 
     /// Takes packages off the queue until none is left; `first` is the manifest of the first one.
@@ -232,7 +159,7 @@ impl<T: SourceTree> Discovery<'_, T> {
             }
             if self.seen.insert(folder) || depth == Depth::Whole {
                 self.follow(&package, depth);
-                self.add_patches(&package)?;
+                self.add_patches(&package);
             }
             if self.files.len() > MAX_FILES || self.bytes > MAX_BYTES {
                 let message = format!(
@@ -251,93 +178,26 @@ impl<T: SourceTree> Discovery<'_, T> {
         for want in package.dependencies() {
             // What only tests use is not compiled, but Cargo reads its manifest.
             let depth = if want.dev { Depth::Manifest } else { depth };
-            match self.source_of(package, want.name, want.dependency) {
-                Ok(Some(folder)) => wanted.push((folder, depth)),
-                Ok(None) => {}
-                Err(refusal) => {
-                    if !self.refusals.contains(&refusal) {
-                        self.refusals.push(refusal);
-                    }
+            // A package that is its own workspace root inherits from itself.
+            let root = self.workspace.as_ref().unwrap_or(package);
+            match dependency::source_or_inherited(package, root, want.name, want.dependency) {
+                Ok(Source::Path(folder)) => wanted.push((folder, depth)),
+                Ok(Source::Registry) => {
+                    self.registry.get_or_insert_with(|| package.refusal(want.name, ""));
                 }
+                Err(refusal) if self.refusals.contains(&refusal) => {}
+                Err(refusal) => self.refusals.push(refusal),
             }
         }
         self.queue.extend(wanted);
     }
 
-    fn add_patches(&mut self, package: &Package) -> Result<(), ClosureError> {
+    fn add_patches(&mut self, package: &Package) {
         for (name, dependency) in package.manifest.patch.values().flatten() {
-            match self.detail(package, &package.folder, name, dependency) {
-                Ok(Some(folder)) => self.queue.push_back((folder, Depth::Whole)),
-                Ok(None) => {}
+            match dependency::source(package, name, dependency) {
+                Ok(Source::Path(folder)) => self.queue.push_back((folder, Depth::Whole)),
+                Ok(Source::Registry) => {}
                 Err(refusal) => self.refusals.push(refusal),
-            }
-        }
-        Ok(())
-    }
-
-    /// The folder of a path dependency; `None` for one from the registry.
-    fn source_of(&mut self, package: &Package, name: &str, dependency: &Dependency) -> Result<Option<String>, Refusal> {
-        if !matches!(dependency, Dependency::Inherited(_)) {
-            return self.detail(package, &package.folder, name, dependency);
-        }
-        let workspace = self.workspace.take();
-        // A package that is its own workspace root inherits from itself.
-        let root = workspace.as_ref().unwrap_or(package);
-        let inherited = root.manifest.workspace.as_ref().and_then(|inner| inner.dependencies.get(name));
-        let source = match inherited {
-            Some(dependency) => self.detail(root, &root.folder, name, dependency),
-            None => Err(package.refusal(
-                name,
-                format!("`{name}` is inherited, but {} has no such entry in `[workspace.dependencies]`", root.file()),
-            )),
-        };
-        self.workspace = workspace;
-        source
-    }
-
-    fn detail(
-        &mut self,
-        package: &Package,
-        base: &str,
-        name: &str,
-        dependency: &Dependency,
-    ) -> Result<Option<String>, Refusal> {
-        let nothing = DependencyDetail::default();
-        let detail = dependency.detail().unwrap_or(&nothing);
-        let crate_name = detail.package.as_deref().unwrap_or(name);
-        if let Some(git) = &detail.git {
-            return Err(package.refusal(
-                name,
-                format!("`{name}` comes from Git ({git}), which is not fetched: use a released version, or a path inside the repository"),
-            ));
-        }
-        if let Some(registry) = detail.registry.as_deref().or(detail.registry_index.as_deref()) {
-            return Err(package.refusal(
-                name,
-                format!("`{name}` comes from the registry `{registry}`; only crates.io is fetched from"),
-            ));
-        }
-        let Some(written) = &detail.path else {
-            if crate_name == "wasmbed" {
-                return Err(package.refusal(
-                    name,
-                    "`wasmbed` needs no dependency: the builder brings it, as the compiler brings `std`; remove this line",
-                ));
-            }
-            if self.registry.is_none() {
-                self.registry = Some(package.refusal(name, ""));
-            }
-            return Ok(None);
-        };
-        if written.starts_with('/') {
-            return Err(package
-                .refusal(name, format!("`{name}` has the absolute path `{written}`: use one relative to this file")));
-        }
-        match path::resolve(base, written) {
-            Some(folder) => Ok(Some(folder)),
-            None => {
-                Err(package
-                    .refusal(name, format!("`{name}` has the path `{written}`, which is outside the repository")))
             }
         }
     }
@@ -416,7 +276,7 @@ impl<T: SourceTree> Discovery<'_, T> {
             for name in ["config", "config.toml"] {
                 let file = path::join(folder, &format!(".cargo/{name}"));
                 if self.tree.read(&file)?.is_some() {
-                    self.refusals.push(cargo_configuration(file));
+                    self.refusals.push(settings::cargo_configuration(file));
                 }
             }
             above = path::parent(folder);
@@ -425,22 +285,7 @@ impl<T: SourceTree> Discovery<'_, T> {
     }
 
     fn refuse_setting(&mut self, folder: &str, entry: &Entry) {
-        let place = path::join(folder, &entry.name);
-        let in_cargo_folder = folder == ".cargo" || folder.ends_with("/.cargo");
-        if in_cargo_folder && matches!(entry.name.as_str(), "config" | "config.toml") {
-            self.refusals.push(cargo_configuration(place));
-        } else if matches!(entry.name.as_str(), "rust-toolchain" | "rust-toolchain.toml") {
-            self.refusals.push(Refusal::new(
-                place,
-                0,
-                format!(
-                    "a toolchain file is refused: modules are always built with Rust {}; remove it",
-                    crate::toolchain::RUST
-                ),
-            ));
-        } else if entry.name == ".cargo" && matches!(entry.kind, EntryKind::Symlink { .. }) {
-            self.refusals.push(cargo_configuration(place));
-        }
+        self.refusals.extend(settings::refusal(folder, entry));
     }
 
     /// Adds the lock file; tells whether crates have to be fetched.
@@ -476,14 +321,6 @@ impl<T: SourceTree> Discovery<'_, T> {
             self.bytes = self.bytes.saturating_sub(bytes.len() as u64);
         }
     }
-}
-
-fn cargo_configuration(file: String) -> Refusal {
-    Refusal::new(
-        file,
-        0,
-        "Cargo configuration in the repository is refused, because it names programs that Cargo runs: remove it (size and target are set by the builder)",
-    )
 }
 
 /// A package name made of a folder's name.

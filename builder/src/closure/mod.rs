@@ -2,13 +2,16 @@
 //!
 //! Pure over a [`SourceTree`]; the same tree gives the same [`Closure`], byte for byte, and so the same digest.
 
+mod dependency;
 mod discovery;
 mod error;
 mod glob;
 mod lockfile;
 mod manifest;
 mod path;
+mod settings;
 mod tree;
+mod workspace;
 
 use std::collections::BTreeMap;
 

@@ -5,6 +5,7 @@ use wasmparser::{
     WasmFeatures,
 };
 
+use super::error::ModuleError;
 use super::{Limits, Needs};
 use crate::imports;
 
@@ -22,91 +23,6 @@ const FEATURES: WasmFeatures = WasmFeatures::WASM1
     .union(WasmFeatures::BULK_MEMORY)
     .union(WasmFeatures::REFERENCE_TYPES)
     .union(WasmFeatures::MULTI_VALUE);
-
-/// Why a module is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ModuleError {
-    /// Not a WebAssembly module, or one with features no device has.
-    #[error("not a module that devices run (at byte {offset:#x}): {message}")]
-    Invalid {
-        /// Offset in the module.
-        offset: u64,
-        /// What the validator says.
-        message: String,
-    },
-    /// It calls parts of `std` that cannot work on a device.
-    #[error("{}", unsupported(parts))]
-    Unsupported {
-        /// The parts of `std`.
-        parts: Vec<String>,
-    },
-    /// It imports what no device has.
-    #[error("the module imports `{module}.{name}`, which devices do not have{hint}")]
-    UnknownImport {
-        /// Import module.
-        module: String,
-        /// Import name.
-        name: String,
-        /// What may have been meant, or what to do.
-        hint: String,
-    },
-    /// It imports a function with another type.
-    #[error("the module imports `{module}.{name}` as {found}; devices have it as {expected}")]
-    WrongImport {
-        /// Import module.
-        module: String,
-        /// Import name.
-        name: String,
-        /// Its type in the module.
-        found: String,
-        /// Its type on devices.
-        expected: String,
-    },
-    /// Something it must export is missing or of another kind.
-    #[error("the module must export {0}")]
-    Export(&'static str),
-    /// It has a start section.
-    #[error("the module has a start section, which would run before its limits apply; export `_start` instead")]
-    StartSection,
-    /// It is too large.
-    #[error("the module is {size} bytes; its targets take at most {limit}")]
-    TooLarge {
-        /// Bytes.
-        size: u64,
-        /// Bytes.
-        limit: u64,
-    },
-    /// It needs too much linear memory.
-    #[error(
-        "the module needs {needs} bytes of memory at start; its targets give at most {limit}: raise `config.memoryLimit`, or ask for less \
-         stack or heap in `[package.metadata.wasmbed]`"
-    )]
-    Memory {
-        /// Bytes.
-        needs: u64,
-        /// Bytes.
-        limit: u64,
-    },
-    /// It may grow its memory, and its targets do not allow that.
-    #[error("the module may grow its memory (`memory.grow`), which its targets do not allow")]
-    Grows,
-    /// It has more of something than an interpreter on a device should hold.
-    #[error("the module has {found} {what}; devices take at most {limit}")]
-    TooMany {
-        /// Of what.
-        what: &'static str,
-        /// How many.
-        found: u64,
-        /// How many are taken.
-        limit: u64,
-    },
-}
-
-impl From<wasmparser::BinaryReaderError> for ModuleError {
-    fn from(error: wasmparser::BinaryReaderError) -> Self {
-        Self::Invalid { offset: error.offset(), message: error.message().to_owned() }
-    }
-}
 
 /// What the sections said, as far as the checks need it.
 #[derive(Default)]
@@ -305,14 +221,6 @@ fn code(body: &wasmparser::FunctionBody<'_>, seen: &mut Seen) -> Result<(), Modu
 
 fn at_most(what: &'static str, found: u64, limit: u64) -> Result<(), ModuleError> {
     if found > limit { Err(ModuleError::TooMany { what, found, limit }) } else { Ok(()) }
-}
-
-fn unsupported(parts: &[String]) -> String {
-    let lines = parts.iter().map(|part| {
-        let instead = imports::instead_of(part).unwrap_or("what the crate `wasmbed` offers");
-        format!("`{part}` cannot work on a device; use {instead}")
-    });
-    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn hint(module: &str, name: &str) -> String {

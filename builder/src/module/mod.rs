@@ -1,12 +1,13 @@
 //! A module, checked against what devices can run.
 
 mod check;
+mod error;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Digest;
 
-pub use check::ModuleError;
+pub use error::ModuleError;
 
 /// A WebAssembly module that passed [`Module::check`].
 #[derive(Debug, Clone, PartialEq, Eq)]

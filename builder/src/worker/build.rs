@@ -12,7 +12,7 @@ use super::place::Place;
 use super::prepare::{self, Prepared};
 use super::sandbox::{Job, Mount, RunError};
 use super::tools::{self, Tools};
-use super::{Options, optimise, sources};
+use super::{Options, mention, optimise, sources};
 use crate::closure::File;
 use crate::module::{Module, ModuleError};
 use crate::outcome::{Failure, FailureReason, Location, Progress};
@@ -307,53 +307,11 @@ impl Build<'_> {
         let (reason, location) = match error {
             ModuleError::Unsupported { parts } => {
                 let first = parts.first().map(String::as_str).unwrap_or_default();
-                (FailureReason::Unsupported, self.mention(first))
+                (FailureReason::Unsupported, mention::of(&self.request.closure, first))
             }
             _ => (FailureReason::ModuleRefused, None),
         };
         Failure { reason, message: error.to_string(), location }
-    }
-
-    /// The first line of the package that seems to use a part of `std`: a guess for people, since the module that was
-    /// refused does not say which line its calls came from.
-    fn mention(&self, part: &str) -> Option<Location> {
-        let words: &[&str] = match part {
-            "std::thread::sleep" => &["thread::sleep", "sleep("],
-            "std::thread::spawn" => &["thread::spawn", "thread::scope", "thread::Builder", "spawn("],
-            "std::time::Instant::now" => &["Instant::now"],
-            "std::time::SystemTime::now" => &["SystemTime::now"],
-            "std::fs" => &["fs::", "File::"],
-            "std::net" => &["net::", "TcpStream::", "TcpListener::", "UdpSocket::"],
-            "std::process::Command" => &["Command::new"],
-            "std::env::var" => &["env::var", "var("],
-            "std::env::args" => &["env::args", "args("],
-            "std::env" => &["env::"],
-            "std::io::stdin" => &["stdin("],
-            _ => return None,
-        };
-        words.iter().find_map(|word| self.line_with(word))
-    }
-
-    fn line_with(&self, word: &str) -> Option<Location> {
-        let package = self.request.closure.package();
-        let (own, others): (Vec<_>, Vec<_>) = self
-            .request
-            .closure
-            .files()
-            .iter()
-            .filter(|(path, _)| path.ends_with(".rs") && !path.ends_with("build.rs"))
-            .partition(|(path, _)| path.starts_with(package));
-        own.into_iter().chain(others).find_map(|(path, file)| {
-            let File::Regular { bytes, .. } = file else {
-                return None;
-            };
-            let text = String::from_utf8_lossy(bytes);
-            let line = text.lines().position(|line| {
-                let code = line.split("//").next().unwrap_or_default().trim_start();
-                code.contains(word) && !code.starts_with("use ")
-            })?;
-            Some(Location { file: path.clone(), line: u32::try_from(line).ok()? + 1 })
-        })
     }
 }
 

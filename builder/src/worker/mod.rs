@@ -8,6 +8,7 @@
 mod build;
 mod cargo;
 mod diagnostics;
+mod mention;
 mod optimise;
 mod place;
 mod prepare;
