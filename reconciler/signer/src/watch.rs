@@ -13,6 +13,7 @@ use wasmbed_api::{Application, Device, Rollout};
 
 use crate::intent::Intents;
 
+#[expect(clippy::large_enum_variant, reason = "one is alive at a time, on its way from the stream to the map")]
 enum Seen {
     Device(Event<Device>),
     Application(Event<Application>),
