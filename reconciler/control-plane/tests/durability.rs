@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{ListParams, PostParams};
 use kube::{Api, ResourceExt as _};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use support::{Plane, options};
 use wasmbed_control_plane::{ControlPlane, DATA_FILE, OpenError, StorageError};
@@ -92,6 +93,60 @@ async fn every_answered_write_survives_kill_9() {
         answered.clear();
         control_plane.close().await;
     }
+}
+
+/// Not a test of its own: the child of the one below, for which the disk is full at 4 MiB.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the child process of another test"]
+async fn child_that_fills_the_disk() {
+    let Ok(folder) = std::env::var(FOLDER) else {
+        return;
+    };
+    let control_plane = ControlPlane::open(options(Path::new(&folder))).await.unwrap();
+    let maps: Api<ConfigMap> = Api::namespaced(control_plane.client("test"), "test");
+    for index in 0..10_000 {
+        let name = format!("m-{index}");
+        let object = json!({"metadata": {"name": name}, "data": {"x": "x".repeat(20_000)}});
+        let object = serde_json::from_value(object).unwrap();
+        match maps.create(&PostParams::default(), &object).await {
+            Ok(_) => println!("answered {name}"),
+            Err(error) => {
+                println!("refused {name} {error}");
+                // What is there can still be read, and a refused write has left nothing behind.
+                assert!(maps.get_opt(&name).await.unwrap().is_none());
+                maps.get("m-0").await.unwrap();
+                // Once there is space, it goes on without a restart.
+                let (_, most) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
+                setrlimit(Resource::RLIMIT_FSIZE, most, most).unwrap();
+                maps.create(&PostParams::default(), &object).await.unwrap();
+                println!("answered {name}");
+                return;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_a_write_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -S -f 8192; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "child_that_fills_the_disk", "--nocapture"])
+        .env(FOLDER, folder.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    let answered: Vec<&str> = text.lines().filter_map(|line| Some(line.split_once("answered ")?.1)).collect();
+    let refused = text.lines().find(|line| line.contains("refused ")).unwrap_or_default();
+    assert!(answered.len() > 10, "{text}{complaint}");
+    assert!(refused.contains("make space on the disk"), "{text}{complaint}");
+    assert!(output.status.success(), "{text}{complaint}");
+    let control_plane = ControlPlane::open(options(folder.path())).await.unwrap();
+    let maps: Api<ConfigMap> = Api::namespaced(control_plane.client("test"), "test");
+    let list = maps.list(&ListParams::default()).await.unwrap();
+    assert_eq!(list.items.len(), answered.len());
 }
 
 #[tokio::test]
