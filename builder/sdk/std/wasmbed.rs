@@ -41,38 +41,15 @@ impl Stream {
     }
 
     #[inline(never)]
-    fn format(self, text: fmt::Arguments<'_>) {
-        let mut line = Line { stream: self, length: 0, text: [0; 64] };
-        let _ = line.write_fmt(text);
-        line.flush();
+    fn format(mut self, text: fmt::Arguments<'_>) {
+        let _ = fmt::write(&mut self, text);
     }
 }
 
-/// Gathers the pieces of one formatted text, so that the host is called once for most lines.
-struct Line {
-    stream: Stream,
-    length: usize,
-    text: [u8; 64],
-}
-
-impl Line {
-    fn flush(&mut self) {
-        if self.length > 0 {
-            self.stream.write(&self.text[..self.length]);
-            self.length = 0;
-        }
-    }
-}
-
-impl Write for Line {
+/// The pieces of a text go to the host as they are: it makes lines of them, at less cost than copying them here.
+impl Write for Stream {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for &byte in text.as_bytes() {
-            if self.length == self.text.len() {
-                self.flush();
-            }
-            self.text[self.length] = byte;
-            self.length += 1;
-        }
+        self.write(text.as_bytes());
         Ok(())
     }
 }

@@ -44,17 +44,13 @@ pub fn write_line(level: Level, text: fmt::Arguments<'_>) {
 
 #[inline(never)]
 fn format(level: Level, text: fmt::Arguments<'_>) {
-    let mut line = Line::new(level);
-    let _ = line.write_fmt(text);
-    line.flush();
+    let _ = fmt::write(&mut Pieces(level), text);
 }
 
 #[inline(never)]
 fn format_line(level: Level, text: fmt::Arguments<'_>) {
-    let mut line = Line::new(level);
-    let _ = line.write_fmt(text);
-    let _ = line.write_str("\n");
-    line.flush();
+    format(level, text);
+    raw(level, b"\n");
 }
 
 fn raw(level: Level, text: &[u8]) {
@@ -62,53 +58,30 @@ fn raw(level: Level, text: &[u8]) {
     unsafe { host::log(level as i32, text.as_ptr(), text.len()) }
 }
 
-/// Gathers the pieces of one text, so that the host is called once for most lines.
-struct Line {
-    level: Level,
-    length: usize,
-    text: [u8; 64],
-}
+/// The pieces of a text go to the host as they are: it makes lines of them, at less cost than copying them here.
+struct Pieces(Level);
 
-impl Line {
-    const fn new(level: Level) -> Self {
-        Self { level, length: 0, text: [0; 64] }
-    }
-
-    fn flush(&mut self) {
-        if self.length > 0 {
-            raw(self.level, &self.text[..self.length]);
-            self.length = 0;
-        }
-    }
-}
-
-impl Write for Line {
+impl Write for Pieces {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for &byte in text.as_bytes() {
-            if self.length == self.text.len() {
-                self.flush();
-            }
-            self.text[self.length] = byte;
-            self.length += 1;
-        }
+        raw(self.0, text.as_bytes());
         Ok(())
     }
 }
 
-/// Prints a line; for programs without `std`, whose `println!` is the same.
+/// Prints a line; for programs built without Wasmbed's builder, whose `std` prints nowhere.
 #[macro_export]
 macro_rules! println {
     () => { $crate::write($crate::Level::Output, ::core::format_args!("\n")) };
     ($($arguments:tt)*) => { $crate::write_line($crate::Level::Output, ::core::format_args!($($arguments)*)) };
 }
 
-/// Prints without ending the line; for programs without `std`.
+/// Prints without ending the line; see [`println!`].
 #[macro_export]
 macro_rules! print {
     ($($arguments:tt)*) => { $crate::write($crate::Level::Output, ::core::format_args!($($arguments)*)) };
 }
 
-/// Prints a line of errors; for programs without `std`.
+/// Prints a line of errors; see [`println!`].
 #[macro_export]
 macro_rules! eprintln {
     () => { $crate::write($crate::Level::Error, ::core::format_args!("\n")) };
