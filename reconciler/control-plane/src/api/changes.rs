@@ -24,6 +24,8 @@ pub(crate) struct Write<'a> {
     pub(crate) path: &'a ObjectPath,
     pub(crate) options: &'a Options,
     pub(crate) now: String,
+    /// The fields that the body has twice.
+    pub(crate) duplicates: Vec<String>,
 }
 
 /// What a write answers.
@@ -76,7 +78,9 @@ impl<'a> Write<'a> {
         self.check_built_in(object)?;
         let mut unknown = Vec::new();
         schema::prune(&resource.schema, object, true, &mut unknown);
-        let warnings: Vec<String> = unknown.iter().map(|field| format!("unknown field {field:?}")).collect();
+        let duplicates = self.duplicates.iter().map(|field| format!("duplicate field {field:?}"));
+        let unknown = unknown.iter().map(|field| format!("unknown field {field:?}"));
+        let warnings: Vec<String> = duplicates.chain(unknown).collect();
         match self.options.validation {
             FieldValidation::Strict if !warnings.is_empty() => {
                 return Err(ApiError::bad_request(format!(

@@ -211,7 +211,8 @@ pub(crate) async fn create_namespace(shared: &Arc<Shared>, name: &str) -> Result
         subresource: String::new(),
     };
     let options = Options::parse("fieldManager=wasmbed-control-plane", &http::HeaderMap::new())?;
-    let write = changes::Write { shared, path: &path, options: &options, now: crate::names::now() };
+    let write =
+        changes::Write { shared, path: &path, options: &options, now: crate::names::now(), duplicates: Vec::new() };
     let exists = shared.store.read(|state| state.object(path.resource.storage, name).is_some());
     if exists {
         return Ok(());

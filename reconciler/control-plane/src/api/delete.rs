@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use super::body::ResponseBody;
 use super::changes::Answer;
 use super::collect::Task;
+use super::decode;
 use super::metadata;
 use super::negotiate::{Accepted, Form};
 use super::options::Options;
 use super::read::{Filter, Given, list_response, page, presented};
 use super::request::ObjectPath;
-use super::service::{Shared, media_type, parse_json, parse_yaml};
+use super::service::{Shared, media_type};
 use crate::names;
 use crate::resource::{Resource, Rules};
 use crate::status::{ApiError, Cause};
@@ -43,9 +44,9 @@ fn read_options(options: &Options, headers: &HeaderMap, body: &Bytes) -> Result<
     let body = if body.is_empty() {
         json!({})
     } else if media_type(headers) == "application/yaml" {
-        parse_yaml(body)?
+        decode::yaml(body)?.value
     } else {
-        parse_json(body)?
+        decode::json(body)?.value
     };
     let text = |path: &str| body.pointer(path).and_then(Value::as_str).map(str::to_owned);
     let policy = text("/propagationPolicy").or_else(|| options.propagation.clone());

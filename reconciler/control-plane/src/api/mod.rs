@@ -5,6 +5,7 @@ mod builtin;
 mod changes;
 mod collect;
 mod create;
+mod decode;
 mod delete;
 mod discovery;
 mod events;

@@ -18,10 +18,11 @@ use tower::Service;
 use super::body::ResponseBody;
 use super::changes::{Answer, Write};
 use super::collect::Task;
+use super::decode::Decoded;
 use super::negotiate::{Accepted, Form, accepted};
 use super::options::Options;
 use super::request::{Document, ObjectPath, Target, target};
-use super::{create, delete, discovery, openapi, protobuf, read, update, watch};
+use super::{create, decode, delete, discovery, openapi, protobuf, read, update, watch};
 use crate::resource::{Registry, Resource, Rules};
 use crate::status::ApiError;
 use crate::storage::Store;
@@ -141,25 +142,30 @@ async fn objects_answer(
             if path.resource.namespaced && path.namespace.is_none() {
                 return Err(ApiError::method_not_allowed());
             }
-            let object = read_object(&path.resource, headers, &body)?;
-            let answer = create::create(&write(shared, &path, &options), object).await?;
+            let Decoded { value, duplicates } = read_object(&path.resource, headers, &body)?;
+            let answer = create::create(&write(shared, &path, &options, duplicates), value).await?;
             respond(&path, answer, accepted, &options)
         }
         (&Method::PUT, Some(_)) => {
-            let object = read_object(&path.resource, headers, &body)?;
-            let answer = update::replace(&write(shared, &path, &options), object).await?;
+            let Decoded { value, duplicates } = read_object(&path.resource, headers, &body)?;
+            let answer = update::replace(&write(shared, &path, &options, duplicates), value).await?;
             respond(&path, answer, accepted, &options)
         }
         (&Method::PATCH, Some(_)) => {
-            let answer = update::patch(&write(shared, &path, &options), headers, &body).await?;
+            let answer = update::patch(write(shared, &path, &options, Vec::new()), headers, &body).await?;
             respond(&path, answer, accepted, &options)
         }
         _ => Err(ApiError::method_not_allowed()),
     }
 }
 
-fn write<'a>(shared: &'a Arc<Shared>, path: &'a ObjectPath, options: &'a Options) -> Write<'a> {
-    Write { shared, path, options, now: crate::names::now() }
+fn write<'a>(
+    shared: &'a Arc<Shared>,
+    path: &'a ObjectPath,
+    options: &'a Options,
+    duplicates: Vec<String>,
+) -> Write<'a> {
+    Write { duplicates, shared, path, options, now: crate::names::now() }
 }
 
 fn respond(
@@ -171,15 +177,17 @@ fn respond(
     read::object_response(&path.resource, &answer.object, accepted, options, answer.code, &answer.warnings)
 }
 
-fn read_object(resource: &Resource, headers: &HeaderMap, body: &[u8]) -> Result<Value, ApiError> {
+fn read_object(resource: &Resource, headers: &HeaderMap, body: &[u8]) -> Result<Decoded, ApiError> {
     let protobuf = "application/vnd.kubernetes.protobuf";
     match media_type(headers).as_str() {
-        "" | "application/json" => parse_json(body),
-        "application/yaml" => parse_yaml(body),
-        kind if kind == protobuf && protobuf::is_read(resource.rules) => protobuf::read(resource.rules, body)
-            .ok_or_else(|| {
+        "" | "application/json" => decode::json(body),
+        "application/yaml" => decode::yaml(body),
+        kind if kind == protobuf && protobuf::is_read(resource.rules) => {
+            let value = protobuf::read(resource.rules, body).ok_or_else(|| {
                 ApiError::bad_request(format!("the body of the request is no {} in Protobuf", resource.kind))
-            }),
+            })?;
+            Ok(Decoded { value, duplicates: Vec::new() })
+        }
         _ => Err(ApiError::unsupported_media_type(&["application/json", "application/yaml"])),
     }
 }
@@ -189,19 +197,6 @@ pub(crate) fn media_type(headers: &HeaderMap) -> String {
     let header = headers.get(header::CONTENT_TYPE);
     let text = header.and_then(|value| value.to_str().ok()).unwrap_or_default();
     text.split(';').next().unwrap_or_default().trim().to_owned()
-}
-
-pub(crate) fn parse_json(body: &[u8]) -> Result<Value, ApiError> {
-    serde_json::from_slice(body)
-        .map_err(|error| ApiError::bad_request(format!("the body of the request is not valid JSON: {error}")))
-}
-
-pub(crate) fn parse_yaml(body: &[u8]) -> Result<Value, ApiError> {
-    // kube-rs sends JSON as YAML, and reading JSON is the faster of the two.
-    if let Ok(value) = serde_json::from_slice(body) {
-        return Ok(value);
-    }
-    serde_yaml::from_slice(body).map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))
 }
 
 fn document_answer(

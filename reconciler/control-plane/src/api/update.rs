@@ -7,10 +7,11 @@ use serde_json::Value;
 
 use super::changes::{Answer, Write};
 use super::create;
+use super::decode;
 use super::delete;
 use super::metadata;
 use super::read::{Given, presented};
-use super::service::{media_type, parse_json, parse_yaml};
+use super::service::media_type;
 use crate::ownership::{ApplyError, apply, track_update};
 use crate::patch;
 use crate::resource::Rules;
@@ -62,18 +63,21 @@ pub(crate) async fn replace(write: &Write<'_>, mut object: Value) -> Result<Answ
 }
 
 /// Patches an object, in any of the ways Kubernetes knows.
-pub(crate) async fn patch(write: &Write<'_>, headers: &HeaderMap, body: &[u8]) -> Result<Answer, ApiError> {
+pub(crate) async fn patch(mut write: Write<'_>, headers: &HeaderMap, body: &[u8]) -> Result<Answer, ApiError> {
     let kind = media_type(headers);
     if kind == "application/apply-patch+yaml" {
-        return apply_patch(write, parse_yaml(body)?).await;
+        let config = decode::yaml(body)?;
+        write.duplicates = config.duplicates;
+        return apply_patch(&write, config.value).await;
     }
+    let write = &write;
     if write.options.force.is_some() {
         return Err(write.options_error("force", "may not be specified for non-apply patch"));
     }
     let custom = write.resource().is_custom();
     match kind.as_str() {
         "application/merge-patch+json" => {
-            let body = parse_json(body)?;
+            let body = decode::json(body)?.value;
             patched(write, |live| {
                 patch::merge(live, &body);
                 Ok(())
@@ -81,7 +85,7 @@ pub(crate) async fn patch(write: &Write<'_>, headers: &HeaderMap, body: &[u8]) -
             .await
         }
         "application/strategic-merge-patch+json" if !custom => {
-            let body = parse_json(body)?;
+            let body = decode::json(body)?.value;
             patched(write, |live| {
                 patch::strategic(Some(&write.resource().schema), live, &body);
                 Ok(())
@@ -89,7 +93,7 @@ pub(crate) async fn patch(write: &Write<'_>, headers: &HeaderMap, body: &[u8]) -
             .await
         }
         "application/json-patch+json" => {
-            let body = parse_json(body)?;
+            let body = decode::json(body)?.value;
             patched(write, |live| {
                 patch::json_patch(live, &body).map_err(|why| {
                     let mut error = ApiError::bad_request(format!("the server rejected our request: {why}"));
@@ -153,8 +157,8 @@ async fn apply_patch(write: &Write<'_>, mut config: Value) -> Result<Answer, Api
     let resource = write.resource();
     let name = write.path.name.clone().unwrap_or_default();
     check_configuration(write, &config)?;
-    let unknown = write.read(&mut config)?;
-    if let Some(field) = unknown.first() {
+    let warnings = write.read(&mut config)?;
+    if let Some(field) = warnings.iter().find(|warning| warning.starts_with("unknown field ")) {
         let path = field.trim_start_matches("unknown field ").trim_matches('"');
         let mut error = ApiError::internal("");
         error.message = format!(
@@ -207,7 +211,7 @@ async fn apply_patch(write: &Write<'_>, mut config: Value) -> Result<Answer, Api
                 }
             }
         }
-        let answer = change(write, Vec::new(), |live| {
+        let answer = change(write, warnings.clone(), |live| {
             if !uid.is_empty() && uid != metadata::text(live, "uid") {
                 return Err(precondition(write, &uid, live));
             }

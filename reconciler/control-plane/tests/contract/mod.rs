@@ -90,6 +90,7 @@ macro_rules! scenarios {
                 defaults_are_filled_in,
                 unknown_fields_are_dropped_with_a_warning,
                 unknown_fields_are_refused_when_validation_is_strict,
+                a_field_that_is_there_twice_is_told,
                 unknown_fields_stay_where_the_schema_keeps_them,
                 int_or_string_takes_both,
                 nulls_of_fields_that_may_not_be_null_are_dropped,

@@ -91,6 +91,18 @@ pub async fn unknown_fields_are_refused_when_validation_is_strict(door: Door) {
     door.get(&door.widget("a")).await.fails(404, "NotFound");
 }
 
+pub async fn a_field_that_is_there_twice_is_told(door: Door) {
+    let body = r#"{"apiVersion": "contract.wasmbed.test/v1", "kind": "Widget", "metadata": {"name": "a"}, "spec": {"size": 1, "size": 2}}"#;
+    let kind = [("content-type", "application/json")];
+    let path = format!("{}?fieldValidation=Strict", door.widgets());
+    let status = door.send(http::Method::POST, &path, &kind, body).await.fails(400, "BadRequest");
+    let message = status["message"].as_str().unwrap();
+    assert!(message.contains("strict decoding error: duplicate field \"spec.size\""), "{message}");
+    let answer = door.send(http::Method::POST, &door.widgets(), &kind, body).await;
+    assert_eq!(answer.warnings, ["299 - \"duplicate field \\\"spec.size\\\"\""]);
+    assert_eq!(answer.ok()["spec"]["size"], 2);
+}
+
 pub async fn unknown_fields_stay_where_the_schema_keeps_them(door: Door) {
     let anything = json!({"deep": {"er": [1, {"x": null}]}});
     let object = door.make("a", json!({"anything": anything})).await;
