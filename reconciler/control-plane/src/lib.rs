@@ -133,8 +133,7 @@ impl ControlPlane {
                 return Err(OpenError::Namespace { name, why: error.to_string() });
             }
         }
-        let collector = Collector { shared: shared.clone(), tasks };
-        tokio::spawn(collector.run());
+        tokio::spawn(Collector::new(shared.clone(), tasks).run());
         Ok(Self { shared, data: options.data })
     }
 

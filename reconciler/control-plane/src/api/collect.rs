@@ -1,8 +1,10 @@
 //! The collector: what goes because something else has gone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::{StreamExt as _, stream};
 use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -21,14 +23,16 @@ use crate::storage::{Change, CommitError, Expect, KindId};
 
 /// How long an event is kept after it was last seen, in seconds, as in Kubernetes.
 const EVENT_SECONDS: i64 = 3600;
-/// How often old events, and things left undone, are looked for; first at once.
+/// How often old events, and things that could not be done, are looked for.
 const SWEEP: Duration = Duration::from_secs(60);
 
 /// Something the collector is to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Task {
-    /// An owner may be gone: by its uid.
+    /// An owner is gone: by its uid.
     Owner(Box<str>),
+    /// An object names owners, which may be gone.
+    Owned(KindId, Arc<str>),
     /// A namespace is on its way out.
     Namespace(String),
 }
@@ -44,26 +48,36 @@ impl Shared {
 /// Deletes what belongs to what is gone.
 #[derive(Debug)]
 pub(crate) struct Collector {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) tasks: mpsc::UnboundedReceiver<Task>,
+    shared: Arc<Shared>,
+    tasks: mpsc::UnboundedReceiver<Task>,
+    /// Whether something could not be done, for the next sweep to take up.
+    unfinished: AtomicBool,
 }
 
 impl Collector {
+    pub(crate) fn new(shared: Arc<Shared>, tasks: mpsc::UnboundedReceiver<Task>) -> Self {
+        Self { shared, tasks, unfinished: AtomicBool::new(false) }
+    }
+
     /// Works until everything closes.
     pub(crate) async fn run(mut self) {
         let closing = self.shared.closing.clone();
+        self.begin();
         let mut sweep = interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = closing.cancelled() => return,
                 _ = sweep.tick() => {
-                    self.begin();
+                    if self.unfinished.swap(false, Ordering::Relaxed) {
+                        self.begin();
+                    }
                     self.sweep_events().await;
                 }
                 task = self.tasks.recv() => match task {
                     None => return,
                     Some(Task::Owner(uid)) => self.owner(&uid).await,
+                    Some(Task::Owned(kind, key)) => self.owned(vec![(kind, key)]).await,
                     Some(Task::Namespace(name)) => self.namespace(&name).await,
                 },
             }
@@ -91,18 +105,31 @@ impl Collector {
 
     /// Deletes what an owner left behind, unless another owner of it is still there.
     async fn owner(&self, uid: &str) {
-        for (kind, key) in self.shared.store.read(|state| state.dependents(uid)) {
-            let Some(stored) = self.shared.store.read(|state| state.object(kind, &key).cloned()) else {
-                continue;
-            };
+        self.owned(self.shared.store.read(|state| state.dependents(uid))).await;
+    }
+
+    /// Deletes those objects that have owners of which none is there any more.
+    async fn owned(&self, objects: Vec<(KindId, Arc<str>)>) {
+        let abandoned = objects.into_iter().filter_map(|(kind, key)| {
+            let stored = self.shared.store.read(|state| state.object(kind, &key).cloned())?;
             let value = stored.value();
-            let owners = value.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+            let owners = value.pointer("/metadata/ownerReferences")?.as_array()?;
             let namespace = metadata::text(&value, "namespace");
-            let alive = owners.into_iter().flatten().any(|owner| self.exists(owner, namespace));
-            if !alive && let Some(resource) = self.resource(kind) {
-                delete::delete_dependent(&self.shared, &resource, &key).await;
+            let alive = owners.iter().any(|owner| self.exists(owner, namespace));
+            (!alive).then(|| Some((self.resource(kind)?, key))).flatten()
+        });
+        self.delete(abandoned.collect()).await;
+    }
+
+    /// Deletes objects, many at a time. What cannot be deleted is tried again at the next sweep.
+    async fn delete(&self, objects: Vec<(Arc<Resource>, Arc<str>)>) {
+        let deletions = stream::iter(objects).for_each_concurrent(delete::AT_ONCE, |(resource, key)| async move {
+            if let Err(error) = delete::delete_dependent(&self.shared, &resource, &key).await {
+                tracing::warn!(%key, %error, "an object could not be deleted with what it belongs to");
+                self.unfinished.store(true, Ordering::Relaxed);
             }
-        }
+        });
+        deletions.await;
     }
 
     /// Whether an owner exists. One of a kind that is not served is believed to.
@@ -147,13 +174,12 @@ impl Collector {
                 objects.map(|(key, object)| (key.clone(), object.head().deleting)).collect()
             })
         };
+        let mut staying = Vec::new();
         for resource in &kinds {
-            for (key, going) in inside(resource) {
-                if !going {
-                    delete::delete_dependent(&self.shared, resource, &key).await;
-                }
-            }
+            let objects = inside(resource).into_iter().filter(|(_, going)| !going);
+            staying.extend(objects.map(|(key, _)| (resource.clone(), key)));
         }
+        self.delete(staying).await;
         // What finalizers hold tells the collector when it goes.
         let empty = kinds.iter().all(|resource| inside(resource).is_empty());
         let Some(namespace) = find().filter(|_| empty) else {
@@ -172,8 +198,10 @@ impl Collector {
         match self.shared.store.commit(change).await {
             Ok(_) => {}
             Err(CommitError::Stale) => self.shared.tell(Task::Namespace(name.to_owned())),
-            // It is looked at again at the next sweep.
-            Err(error) => tracing::warn!(namespace = name, %error, "a namespace could not be ended yet"),
+            Err(error) => {
+                tracing::warn!(namespace = name, %error, "a namespace could not be ended yet");
+                self.unfinished.store(true, Ordering::Relaxed);
+            }
         }
     }
 
@@ -185,11 +213,10 @@ impl Collector {
             let objects = state.objects(events.storage, None);
             objects.map(|(key, object)| (key.clone(), object.clone())).collect()
         });
-        for (key, event) in all {
-            if last_seen(&event.value()).is_some_and(|seen| now - seen > EVENT_SECONDS) {
-                delete::delete_dependent(&self.shared, &events, &key).await;
-            }
-        }
+        let old = all
+            .into_iter()
+            .filter(|(_, event)| last_seen(&event.value()).is_some_and(|seen| now - seen > EVENT_SECONDS));
+        self.delete(old.map(|(key, _)| (events.clone(), key)).collect()).await;
     }
 }
 

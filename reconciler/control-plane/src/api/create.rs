@@ -1,5 +1,7 @@
 //! Creating an object.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use serde_json::{Map, Value};
 
@@ -70,19 +72,17 @@ pub(crate) async fn store_new(write: &Write<'_>, mut object: Value) -> Result<Gi
     if write.options.dry_run {
         return dry_run(write, object, &name, &key);
     }
-    let owned = object.pointer("/metadata/ownerReferences").is_some();
+    let key: Arc<str> = key.into();
     let change = Change {
         kind: resource.storage,
-        key: key.into(),
+        key: key.clone(),
         expect: Expect::Absent,
         new: Some(write.draft(&object)),
         inside: write.inside(),
     };
     let stored = write.shared.store.commit(change).await.map_err(|error| write.store_error(error, &name))?;
-    if owned {
-        for owner in &stored.head().owners {
-            write.shared.tell(Task::Owner(owner.clone()));
-        }
+    if !stored.head().owners.is_empty() {
+        write.shared.tell(Task::Owned(resource.storage, key));
     }
     Ok(Given::Stored(stored))
 }

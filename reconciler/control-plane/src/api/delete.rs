@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::{TryStreamExt as _, stream};
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -23,6 +24,9 @@ use crate::storage::{Change, CommitError, Draft, Expect, Stored};
 
 /// How often a deletion is tried anew when a change came first.
 const ATTEMPTS: usize = 256;
+
+/// How many deletions go on at once, to share a flush.
+pub(super) const AT_ONCE: usize = 64;
 
 /// What happens to what a deleted object owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,16 +111,17 @@ pub(crate) async fn delete_collection(
     let delete = read_options(options, headers, body)?;
     let filter = Filter::new(path, options)?;
     let page = page(shared, path, options, &filter)?;
-    for object in &page.objects {
+    let delete = &delete;
+    let deletions = stream::iter(page.objects.iter().map(Ok)).try_for_each_concurrent(AT_ONCE, |object| async move {
         let value = object.value();
         let (namespace, name) = (metadata::text(&value, "namespace"), metadata::text(&value, "name"));
         let namespace = (!namespace.is_empty()).then_some(namespace);
-        match delete_one(shared, &path.resource, namespace, name, &delete).await {
-            Err(error) if error.code == StatusCode::NOT_FOUND => {}
-            Err(error) => return Err(error),
-            Ok(_) => {}
+        match delete_one(shared, &path.resource, namespace, name, delete).await {
+            Err(error) if error.code != StatusCode::NOT_FOUND => Err(error),
+            _ => Ok(()),
         }
-    }
+    });
+    deletions.await?;
     let accepted = Accepted { form: Form::Whole, yaml: false };
     list_response(&path.resource, &page.objects, page.version, None, None, accepted, options)
 }
@@ -174,16 +179,15 @@ async fn delete_one(
 }
 
 /// Deletes an object of the store on behalf of another one that is gone.
-pub(super) async fn delete_dependent(shared: &Arc<Shared>, resource: &Resource, key: &str) {
+pub(super) async fn delete_dependent(shared: &Arc<Shared>, resource: &Resource, key: &str) -> Result<(), ApiError> {
     let (namespace, name) = match key.split_once('/') {
         Some((namespace, name)) => (Some(namespace), name),
         None => (None, key),
     };
     let delete = DeleteOptions { uid: None, version: None, dry_run: false, dependents: Dependents::Go };
-    if let Err(error) = delete_one(shared, resource, namespace, name, &delete).await
-        && error.code != StatusCode::NOT_FOUND
-    {
-        tracing::warn!(key, %error, "an object could not be deleted with what it belongs to");
+    match delete_one(shared, resource, namespace, name, &delete).await {
+        Err(error) if error.code != StatusCode::NOT_FOUND => Err(error),
+        _ => Ok(()),
     }
 }
 
