@@ -172,9 +172,16 @@ impl LiveHub {
     /// The kept events, oldest first, and what comes after them.
     #[must_use]
     pub fn subscribe(&self) -> (Vec<LiveEvent>, broadcast::Receiver<LiveEvent>) {
+        self.subscribe_to(&LiveFilter::default())
+    }
+
+    /// As [`Self::subscribe`], with the kept events that `filter` wants; what comes after them comes whole.
+    fn subscribe_to(&self, filter: &LiveFilter) -> (Vec<LiveEvent>, broadcast::Receiver<LiveEvent>) {
         let kept = self.kept();
         let receiver = self.now.subscribe();
-        let mut events: Vec<_> = kept.devices.values().flatten().cloned().collect();
+        // Gateways wait for the lock: what nobody wants is not copied under it.
+        let wanted = kept.devices.values().flatten().filter(|(_, event)| filter.wants(event));
+        let mut events: Vec<_> = wanted.cloned().collect();
         drop(kept);
         events.sort_by_key(|(number, _)| *number);
         (events.into_iter().map(|(_, event)| event).collect(), receiver)
@@ -209,8 +216,8 @@ pub fn router(hub: LiveHub) -> Router {
 
 async fn stream(State(hub): State<LiveHub>, Query(filter): Query<LiveFilter>) -> Response {
     respond(|sender| async move {
-        let (kept, mut now) = hub.subscribe();
-        for event in kept.iter().filter(|event| filter.wants(event)) {
+        let (kept, mut now) = hub.subscribe_to(&filter);
+        for event in &kept {
             if sender.send(event).await.is_err() {
                 return;
             }

@@ -1,7 +1,9 @@
 //! Serving streams on a Unix socket.
 
+use std::fs::{DirBuilder, File, Permissions};
 use std::future::Future;
-use std::os::unix::fs::PermissionsExt;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use axum::Router;
@@ -15,13 +17,16 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{UnixListener, UnixSocket, UnixStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::StreamError;
 use crate::item::{IN_FLIGHT, Receiver, Sender};
+
+/// Connections that may wait to be accepted.
+const WAITING: u32 = 128;
 
 /// A CBOR sequence (RFC 8742, section 6).
 pub(crate) const CONTENT_TYPE: &str = "application/cbor-seq";
@@ -64,14 +69,21 @@ pub async fn serve(socket: &Path, router: Router) -> Result<Server, StreamError>
         _ => {}
     }
     if let Some(parent) = socket.parent() {
-        std::fs::create_dir_all(parent).map_err(listen)?;
-        // The folder shuts others out from the moment the socket exists; the socket's own mode follows.
-        std::fs::set_permissions(parent, std::fs::Permissions::from_mode(0o700)).map_err(listen)?;
+        // One that is there, `/tmp` perhaps, is not ours to close.
+        DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(listen)?;
     }
-    let listener = UnixListener::bind(socket).map_err(listen)?;
-    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600)).map_err(listen)?;
+    let listener = bind(socket).map_err(listen)?;
     let task = tokio::spawn(accept(listener, router));
     Ok(Server { socket: socket.to_owned(), task })
+}
+
+/// Binds a socket that only its owner may open, from its first moment on.
+fn bind(socket: &Path) -> std::io::Result<UnixListener> {
+    let unbound = UnixSocket::new_stream()?;
+    // Linux makes the file with the mode that the socket has when it is bound.
+    File::from(unbound.as_fd().try_clone_to_owned()?).set_permissions(Permissions::from_mode(0o600))?;
+    unbound.bind(socket)?;
+    unbound.listen(WAITING)
 }
 
 async fn accept(listener: UnixListener, router: Router) {

@@ -1,6 +1,10 @@
 //! Streams over a real Unix socket.
 #![allow(clippy::unwrap_used)]
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
 use axum::Router;
 use wasmbed_streams::live::{LiveEvent, LiveFilter, LiveHub, LiveKind};
 use wasmbed_streams::{Receiver, Sender, StreamError, bidirectional, live, open, read, serve};
@@ -59,6 +63,21 @@ async fn a_socket_that_is_served_is_not_taken_and_a_stale_one_is() {
     std::os::unix::net::UnixListener::bind(&socket).unwrap();
     assert!(socket.exists(), "a socket file that nobody serves");
     serve(&socket, Router::new()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_socket_is_its_owners_and_a_folder_that_was_there_stays_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let (theirs, ours) = (dir.path().join("theirs"), dir.path().join("ours"));
+    std::fs::create_dir(&theirs).unwrap();
+    std::fs::set_permissions(&theirs, Permissions::from_mode(0o755)).unwrap();
+    for folder in [&theirs, &ours] {
+        let socket = folder.join("one.sock");
+        let _server = serve(&socket, Router::new()).await.unwrap();
+        assert_eq!(mode(&socket), 0o600);
+    }
+    assert_eq!((mode(&theirs), mode(&ours)), (0o755, 0o700));
 }
 
 #[tokio::test]
