@@ -67,10 +67,11 @@ pub enum FailureReason {
 }
 
 impl FailureReason {
-    /// Whether building the same closure again may give something else.
+    /// Whether building the same closure again may give something else. A build that took too long is not tried again and again:
+    /// most of them would never end, and each takes the machine for as long as it may.
     #[must_use]
     pub const fn is_transient(self) -> bool {
-        matches!(self, Self::FetchFailed | Self::TimedOut | Self::NoSandbox | Self::NoToolchain | Self::BuilderFailed)
+        matches!(self, Self::FetchFailed | Self::NoSandbox | Self::NoToolchain | Self::BuilderFailed)
     }
 }
 

@@ -58,7 +58,7 @@ pub struct TreeError {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-/// A folder on disk as a tree. `.git` and `target` folders are not seen, as Git would not have them.
+/// A folder on disk as a tree. `.git`, and `target` beside a `Cargo.toml`, are not seen, as Git would not have them.
 #[derive(Debug, Clone)]
 pub struct FolderTree {
     root: PathBuf,
@@ -100,7 +100,7 @@ impl SourceTree for FolderTree {
                 let target = target.into_os_string().into_string();
                 EntryKind::Symlink { target: target.map_err(|_| failed(&entry.path(), "its target is not UTF-8"))? }
             } else if metadata.is_dir() {
-                if name == ".git" || name == "target" {
+                if name == ".git" {
                     continue;
                 }
                 EntryKind::Folder
@@ -110,6 +110,9 @@ impl SourceTree for FolderTree {
                 continue;
             };
             entries.push(Entry { name, kind });
+        }
+        if entries.iter().any(|entry| entry.name == "Cargo.toml") {
+            entries.retain(|entry| entry.name != "target");
         }
         Ok(Some(entries))
     }

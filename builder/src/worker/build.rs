@@ -262,6 +262,9 @@ impl Build<'_> {
         if said.contains("--locked") && diagnostics.failure().is_none() {
             return Err(self.stale_lock(&said));
         }
+        if said.contains("No space left on device") || said.contains("os error 28") {
+            return Err(broken_because("the disk is full; what is being built is not the reason"));
+        }
         let (message, location) = diagnostics.failure().unwrap_or((said, None));
         Err(Failure { reason: FailureReason::CompileFailed, message, location })
     }

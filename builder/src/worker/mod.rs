@@ -67,7 +67,8 @@ impl Options {
             folder: folder.into(),
             sandboxing: Sandboxing::Required,
             limits: BuildLimits::default(),
-            parallel: cores.div_ceil(2),
+            // Two at least: one that never ends must not keep the others waiting until it is ended.
+            parallel: cores.max(2),
             toolchain: None,
             search: None,
             registry_config: None,

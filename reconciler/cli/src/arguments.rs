@@ -364,4 +364,23 @@ pub(crate) struct Builder {
     /// Its folder, for compiled libraries and build folders.
     #[arg(long)]
     pub folder: PathBuf,
+    /// Whether builds run in a sandbox; `none` lets build scripts read everything you can read.
+    #[arg(long, env = "WASMBED_SANDBOX", value_enum, default_value_t)]
+    pub sandbox: Sandbox,
+    /// How many seconds a build may take before it is ended.
+    #[arg(long, env = "WASMBED_BUILD_SECONDS", default_value_t = 300, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub build_seconds: u32,
+    /// A Cargo configuration that builds see, for a mirror of crates.io.
+    #[arg(long, env = "WASMBED_REGISTRY_CONFIG", value_name = "FILE")]
+    pub registry_config: Option<PathBuf>,
+}
+
+/// Whether builds run in a sandbox.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Sandbox {
+    /// They do, or fail and say what is missing.
+    #[default]
+    Required,
+    /// They do not.
+    None,
 }

@@ -1,10 +1,13 @@
 //! The child processes of `wasmbed up`: the signer and the builder. Both end when their parent does.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
+use wasmbed_builder::worker;
 use wasmbed_emulator::parent_is_gone;
 
 use crate::api;
-use crate::arguments::{ApiArguments, Builder, Signer, StateArguments};
+use crate::arguments::{ApiArguments, Builder, Sandbox, Signer, StateArguments};
 use crate::key_files;
 use crate::state_folder::StateFolder;
 use crate::up::signals;
@@ -33,8 +36,13 @@ pub(crate) async fn signer(arguments: &Signer) -> Result<()> {
 /// # Errors
 /// When the socket cannot be served.
 pub(crate) async fn builder(arguments: &Builder) -> Result<()> {
-    let options = wasmbed_builder::worker::Options::new(&arguments.socket, &arguments.folder);
-    wasmbed_builder::worker::run(options, told_to_end()?).await.context("the builder cannot serve")
+    let mut options = worker::Options::new(&arguments.socket, &arguments.folder);
+    options.limits.wall_clock = Duration::from_secs(arguments.build_seconds.into());
+    options.registry_config.clone_from(&arguments.registry_config);
+    if arguments.sandbox == Sandbox::None {
+        options.sandboxing = worker::Sandboxing::None;
+    }
+    worker::run(options, told_to_end()?).await.context("the builder cannot serve")
 }
 
 fn told_to_end() -> Result<impl Future<Output = ()>> {
