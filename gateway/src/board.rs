@@ -69,6 +69,8 @@ pub(crate) struct Board {
     entries: HashMap<String, Entry>,
     dirty: BTreeSet<String>,
     deferred: HashMap<String, Instant>,
+    /// The last words on Devices that were in session here when they went to another gateway.
+    parting: HashMap<String, Owned>,
 }
 
 #[derive(Debug, Default)]
@@ -80,8 +82,8 @@ struct Entry {
 impl Board {
     /// An empty board. A Device that an earlier process left `Connected` has `grace` to come back.
     pub(crate) fn new(replica: String, grace: Duration, now: Instant) -> Self {
-        let (entries, deferred) = (HashMap::new(), HashMap::new());
-        Self { replica, started: now, grace, entries, dirty: BTreeSet::new(), deferred }
+        let (entries, deferred, parting) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { replica, started: now, grace, entries, dirty: BTreeSet::new(), deferred, parting }
     }
 
     /// A session begins; gives its counter, above every one seen.
@@ -123,11 +125,32 @@ impl Board {
         self.dirty.insert(device.to_owned());
     }
 
-    /// The Device is not this gateway's any more.
+    /// The Device is not this gateway's any more. Of one in session it is still to be said that it left.
     pub(crate) fn forget(&mut self, device: &str) {
-        self.entries.remove(device);
-        self.dirty.remove(device);
         self.deferred.remove(device);
+        match self.entries.remove(device) {
+            Some(Entry { owned, .. }) if owned.phase == Some(DevicePhase::Connected) => {
+                self.parting.insert(device.to_owned(), Owned { phase: Some(DevicePhase::Disconnected), ..owned });
+                self.mark(device);
+            }
+            _ => drop(self.dirty.remove(device)),
+        }
+    }
+
+    /// The last words on a Device that is not this gateway's any more, if there are any and no other gateway had it in
+    /// session since.
+    pub(crate) fn last_words(&self, device: &str, seen: &DeviceStatus) -> Option<Owned> {
+        self.parting.get(device).filter(|last| last.session == seen.session && last.phase != seen.phase).cloned()
+    }
+
+    /// Whether there are last words on a Device.
+    pub(crate) fn is_parting(&self, device: &str) -> bool {
+        self.parting.contains_key(device)
+    }
+
+    /// The last words on a Device have been said, or have become idle.
+    pub(crate) fn parted(&mut self, device: &str) {
+        self.parting.remove(device);
     }
 
     /// Devices to be looked at now.

@@ -142,3 +142,22 @@ fn a_device_that_flaps_is_written_at_a_bounded_rate_and_in_the_end_truly() {
     let wanted = board.judge("a", &last, false, due).expect("it is missed");
     assert_eq!(wanted.applications[0].restarts, 99);
 }
+
+#[test]
+fn the_last_word_on_a_device_that_goes_in_session_is_said_unless_another_gateway_has_it() {
+    let now = Instant::now();
+    let mut board = board(now);
+    board.open("a", None);
+    board.mark("b");
+    board.forget("a");
+    board.forget("b");
+    assert_eq!(board.take_dirty(now), ["a"]);
+    assert!(board.is_parting("a") && !board.is_parting("b"));
+    let ours = status(DevicePhase::Connected, session("gateway-1", 1));
+    let last = board.last_words("a", &ours).expect("nobody else says more");
+    assert_eq!((last.phase, &last.session), (Some(DevicePhase::Disconnected), &ours.session));
+    assert_eq!(board.last_words("a", &status(DevicePhase::Connected, session("gateway-2", 2))), None);
+    assert_eq!(board.last_words("a", &status(DevicePhase::Disconnected, session("gateway-1", 1))), None);
+    board.parted("a");
+    assert!(!board.is_parting("a"));
+}

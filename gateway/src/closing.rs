@@ -9,7 +9,7 @@ pub(crate) enum Closing {
     Suspended,
     #[error("the gateway has no credential yet")]
     NoIdentity,
-    #[error("too many handshakes under way")]
+    #[error("too many connections of unknown keys, or handshakes under way")]
     Crowded,
     #[error("no TLS handshake in time")]
     NoHandshake,
@@ -29,6 +29,8 @@ pub(crate) enum Closing {
     Silent,
     #[error("a newer session of the device")]
     Superseded,
+    #[error("the gateway has another KeySet or credential to show")]
+    Reintroduced,
     #[error("the device is no longer declared here with this key")]
     Undeclared,
     #[error("the device closed the connection")]
@@ -54,6 +56,7 @@ impl Closing {
             Self::Stalled => "stalled",
             Self::Silent => "silent",
             Self::Superseded => "superseded",
+            Self::Reintroduced => "reintroduced",
             Self::Undeclared => "undeclared",
             Self::Left => "left",
             Self::Broken(_) => "broken",

@@ -24,9 +24,9 @@ use crate::closing::Closing;
 use crate::context::{Context, now};
 use crate::identity::Identity;
 use crate::link::{Link, Progress};
-use crate::listener::Ticket;
 use crate::pending::Knock;
-use crate::session::{Action, Session, Times};
+use crate::places::Place;
+use crate::session::{Action, Session, Standing, Times};
 use crate::sessions::Registration;
 use crate::tls;
 
@@ -37,10 +37,10 @@ const TLS_BUFFER: usize = 8 << 10;
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(context: Arc<Context>, tcp: TcpStream, source: IpAddr, ticket: Ticket) {
+pub(crate) async fn serve(context: Arc<Context>, tcp: TcpStream, source: IpAddr, shaking: Place) {
     let closing = match handshake(&context, tcp).await {
         Ok((stream, key, identity)) => {
-            drop(ticket);
+            drop(shaking);
             Connection::new(&context, stream, key, source, &identity).run().await
         }
         Err(closing) => closing,
@@ -84,6 +84,8 @@ struct Connection<'a> {
     lookups: FuturesUnordered<BoxFuture<'static, Found>>,
     key: PublicKey,
     source: IpAddr,
+    /// The place of an unknown key among the others.
+    stranger: Option<Place>,
     /// The counter of the device's session, once it is open.
     counter: Option<(String, i64)>,
     closing: Option<Closing>,
@@ -107,14 +109,25 @@ impl<'a> Connection<'a> {
         // Registered first: a change of standing from here on finds its way into the box.
         let registration = context.sessions.register(key);
         let standing = context.directory().standing(&key);
+        let is_known = standing != Standing::Unknown;
+        let mut session = Session::new(times, standing, identity.introduction.clone(), now());
+        let stranger = if is_known { None } else { context.strangers.take(source) };
+        if !is_known && stranger.is_none() {
+            session.close(Closing::Crowded);
+        }
+        let current = context.identity.borrow().clone().and_then(Result::ok);
+        if current.is_some_and(|current| current.introduction != identity.introduction) {
+            session.close(Closing::Reintroduced);
+        }
         Self {
             context,
             link: Link::new(stream),
-            session: Session::new(times, standing, identity.introduction.clone(), now()),
+            session,
             registration,
             lookups: FuturesUnordered::new(),
             key,
             source,
+            stranger,
             counter: None,
             closing: None,
         }
@@ -272,6 +285,7 @@ impl<'a> Connection<'a> {
             self.context.board().open(device, directory.device(device))
         };
         self.counter = Some((device.to_owned(), counter));
+        self.stranger = None;
         self.context.pending().remove(&self.key);
         self.context.summary_changed.notify_one();
         let kind = LiveKind::Phase { phase: DevicePhase::Connected.to_string(), reason: None };

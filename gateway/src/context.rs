@@ -17,6 +17,7 @@ use crate::directory::Directory;
 use crate::identity::{Identity, IdentityError};
 use crate::limits::Limits;
 use crate::pending::PendingList;
+use crate::places::Places;
 use crate::session::Now;
 use crate::sessions::Sessions;
 use crate::store::Store;
@@ -38,6 +39,8 @@ pub(crate) struct Context {
     /// Who this gateway is; absent until it has been read.
     pub(crate) identity: watch::Sender<Option<Result<Arc<Identity>, IdentityError>>>,
     pub(crate) shutdown: CancellationToken,
+    /// Connections of unknown keys.
+    pub(crate) strangers: Places,
     /// Whether the declared Devices have been read: before that, every key would look unknown.
     pub(crate) devices_read: watch::Sender<bool>,
     directory: Mutex<Directory>,
@@ -64,6 +67,7 @@ pub(crate) struct Parts {
 impl Context {
     pub(crate) fn new(parts: Parts) -> Self {
         Self {
+            strangers: Places::new(parts.limits.strangers, parts.limits.strangers_per_source),
             store: Store::new(parts.client.clone(), &parts.namespace, &parts.limits),
             pending: Mutex::new(PendingList::new(&parts.limits)),
             board: Mutex::new(Board::new(parts.replica, parts.limits.reconnect_grace, Instant::now())),

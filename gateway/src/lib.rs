@@ -20,6 +20,7 @@ mod limits;
 mod link;
 mod listener;
 mod pending;
+mod places;
 mod rate;
 mod session;
 mod sessions;

@@ -11,6 +11,10 @@ pub struct Limits {
     pub handshakes: usize,
     /// The same from one address.
     pub handshakes_per_source: usize,
+    /// Connections of unknown keys after their handshake, all together.
+    pub strangers: usize,
+    /// The same from one address.
+    pub strangers_per_source: usize,
     /// Time for the TLS handshake.
     pub handshake_timeout: Duration,
     /// Time from the handshake to `Hello`; a Cortex-M verifies two signatures in it.
@@ -41,6 +45,8 @@ impl Default for Limits {
             connections: 100_000,
             handshakes: 1024,
             handshakes_per_source: 512,
+            strangers: 1024,
+            strangers_per_source: 64,
             handshake_timeout: Duration::from_secs(15),
             hello_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(60),

@@ -101,7 +101,8 @@ impl PendingList {
             Entry { source: knock.source, board: String::new(), claims: None, since, heard: now.at, paired: None }
         });
         entry.heard = now.at;
-        entry.board = knock.board;
+        // Shown to people, in a terminal.
+        entry.board = knock.board.chars().filter(|c| !c.is_control()).collect();
         entry.claims = knock.pairing.map(|pairing| pairing.device.clone());
         if paired.is_some() {
             entry.paired = paired;
@@ -166,11 +167,14 @@ impl PendingList {
     /// Takes up the list that an earlier process left in the status, so that a restart forgets nobody and a code that
     /// was used stays used. A proof that does not hold is left behind.
     pub(crate) fn restore(&mut self, pending: &[PendingKey], device: impl Fn(&str) -> Option<Known>, now: Instant) {
-        for one in pending.iter().take(self.most) {
+        for one in pending {
             let key = PublicKey(*one.public_key.as_bytes());
             let Ok(source) = one.source.parse::<IpAddr>() else {
                 continue;
             };
+            if self.entries.len() >= self.most {
+                break;
+            }
             if self.entries.contains_key(&key) {
                 continue;
             }

@@ -42,7 +42,9 @@ pub(crate) async fn write(context: &Context, serving: bool) -> bool {
     };
     let seen = declared.status.clone().unwrap_or_default();
     let wanted = status(context, &declared, &seen, serving);
-    if wanted == seen {
+    // Conditions of others are theirs to write.
+    let ours = seen.conditions.iter().filter(|condition| condition.type_ == condition_types::READY).cloned().collect();
+    if wanted == (GatewayStatus { conditions: ours, ..seen }) {
         return false;
     }
     let api = Api::<Gateway>::namespaced(context.client.clone(), &context.namespace);

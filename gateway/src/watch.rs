@@ -64,15 +64,15 @@ pub(crate) async fn declaration(context: &Context) {
     }
 }
 
-/// Follows the Secret and the ConfigMap that make the gateway's identity, for ever. What changes is used for new
-/// sessions; those under way have been introduced.
+/// Follows the Secret and the ConfigMap that make the gateway's identity, for ever. Sessions that were shown another one
+/// end: a device learns of new keys, and of those that count no more, when it comes again.
 pub(crate) async fn credentials(context: &Context) {
     let secrets = Api::<Secret>::namespaced(context.client.clone(), &context.namespace);
     let maps = Api::<ConfigMap>::namespaced(context.client.clone(), &context.namespace);
     let secret_name = secret_name(&context.name);
     let mut secrets = pin!(one(secrets, &secret_name));
     let mut maps = pin!(one(maps, KEYSET));
-    let (mut secret, mut keyset) = (None, None);
+    let (mut secret, mut keyset, mut shown) = (None, None, None);
     loop {
         tokio::select! {
             Some(seen) = secrets.next() => secret = Some(seen),
@@ -84,7 +84,13 @@ pub(crate) async fn credentials(context: &Context) {
             if let Err(error) = &identity {
                 tracing::warn!(gateway = context.name, %error, "this gateway cannot introduce itself");
             }
-            context.identity.send_modify(|current| *current = Some(identity.map(Arc::new)));
+            let introduction = identity.as_ref().ok().map(|identity| identity.introduction.clone());
+            context.identity.send_replace(Some(identity.map(Arc::new)));
+            // While there is none to show, the sessions that there are live on.
+            if introduction.is_some() && shown.is_some() && introduction != shown {
+                context.sessions.close_all(&Closing::Reintroduced);
+            }
+            shown = introduction.or(shown);
             context.summary_changed.notify_one();
         }
     }

@@ -8,6 +8,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use wasmbed_api::Device;
 
+use crate::board::Owned;
 use crate::context::{Context, FIELD_MANAGER};
 
 /// Writes at once.
@@ -67,15 +68,36 @@ pub(crate) async fn round(context: &Context) -> bool {
 async fn write(context: &Context, device: &str) -> Result<(), kube::Error> {
     let wanted = {
         let directory = context.directory();
-        let Some(known) = directory.device(device) else {
-            return Ok(());
-        };
-        let enrolling = known.key.is_none() && context.pending().is_enrolling(device);
-        context.board().judge(device, known, enrolling, Instant::now())
+        directory.device(device).map(|known| {
+            let enrolling = known.key.is_none() && context.pending().is_enrolling(device);
+            let mut board = context.board();
+            board.parted(device);
+            board.judge(device, known, enrolling, Instant::now())
+        })
     };
-    let Some(wanted) = wanted else {
+    match wanted {
+        Some(Some(wanted)) => apply(context, device, &wanted).await,
+        Some(None) => Ok(()),
+        None => part(context, device).await,
+    }
+}
+
+/// Says of a Device that is not this gateway's any more that it left, unless another gateway says more.
+async fn part(context: &Context, device: &str) -> Result<(), kube::Error> {
+    if !context.board().is_parting(device) {
         return Ok(());
-    };
+    }
+    let api = Api::<Device>::namespaced(context.client.clone(), &context.namespace);
+    let seen = api.get_opt(device).await?.and_then(|device| device.status);
+    let last = seen.and_then(|seen| context.board().last_words(device, &seen));
+    if let Some(last) = last {
+        apply(context, device, &last).await?;
+    }
+    context.board().parted(device);
+    Ok(())
+}
+
+async fn apply(context: &Context, device: &str, wanted: &Owned) -> Result<(), kube::Error> {
     let api = Api::<Device>::namespaced(context.client.clone(), &context.namespace);
     let patch = json!({
         "apiVersion": <Device as kube::Resource>::api_version(&()),

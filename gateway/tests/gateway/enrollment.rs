@@ -54,6 +54,24 @@ async fn an_unknown_key_is_listed_and_comes_alive_in_the_same_session_when_it_is
 }
 
 #[tokio::test]
+async fn connections_of_unknown_keys_are_bounded_by_source_and_take_no_place_from_known_ones() {
+    let limits = Limits { strangers_per_source: 1, ..Limits::default() };
+    let fleet = Fleet::with(times("10m", "5m"), limits).await;
+    fleet.declare_key("sensor-2", 2).await;
+    fleet.wait_phase("sensor-2", DevicePhase::Enrolled).await;
+    let mut stranger = Device::hello(&fleet.address, &key(1), hello()).await;
+    assert_eq!(enrollment(&mut stranger).await.state, EnrollmentState::Pending);
+    let (mut another, _) = Device::connect(&fleet.address, &key(3)).await;
+    assert_eq!(another.closed().await, []);
+    let (_known, _) = Device::join(&fleet.address, &key(2)).await;
+
+    fleet.declare_key("sensor-1", 1).await;
+    stranger.welcome().await;
+    let mut next = Device::hello(&fleet.address, &key(3), hello()).await;
+    assert_eq!(enrollment(&mut next).await.state, EnrollmentState::Pending, "the place was given back");
+}
+
+#[tokio::test]
 async fn an_emulated_device_is_known_by_the_key_its_emulator_wrote_while_emulation_is_declared() {
     let fleet = Fleet::start().await;
     fleet.declare("sensor-1", DeviceSpec { emulation: Some(Emulation::default()), ..DeviceSpec::default() }).await;

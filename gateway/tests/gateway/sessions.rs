@@ -147,10 +147,13 @@ async fn a_silent_device_is_unreachable() {
 }
 
 #[tokio::test]
-async fn a_new_keyset_is_shown_to_new_sessions() {
+async fn a_new_keyset_is_shown_to_new_sessions_and_ends_those_that_were_shown_the_old_one() {
     let fleet = Fleet::start().await;
-    let (_old, _) = Device::connect(&fleet.address, &key(1)).await;
+    fleet.declare_key("sensor-1", 1).await;
+    fleet.wait_phase("sensor-1", DevicePhase::Enrolled).await;
+    let (mut old, _) = Device::join(&fleet.address, &key(1)).await;
     fleet.write_keyset(2).await;
+    old.closed().await;
     // The watch brings it in its own time; how many connections that takes does not matter.
     let epoch = async {
         loop {

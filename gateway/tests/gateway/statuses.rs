@@ -1,6 +1,8 @@
 //! Statuses are views: what is deleted comes back, what is somebody else's stays.
 
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
+use wasmbed_api::labels::GATEWAY;
 use wasmbed_api::{DevicePhase, GatewayPhase};
 use wasmbed_protocol::ReleaseDigest;
 use wasmbed_protocol::message::{GatewayMessage, Heartbeat, Phase, Report};
@@ -107,4 +109,18 @@ async fn a_newer_session_at_another_replica_wins_and_its_status_is_left_alone() 
     let ours =
         |status: &wasmbed_api::DeviceStatus| status.session.as_ref().is_some_and(|session| session.counter == 10);
     assert_eq!(fleet.wait_device("sensor-1", ours).await.session.unwrap().replica, crate::fleet::NAME);
+}
+
+#[tokio::test]
+async fn a_device_that_goes_to_another_gateway_does_not_stay_connected() {
+    let fleet = Fleet::start().await;
+    fleet.declare_key("sensor-1", 1).await;
+    fleet.wait_phase("sensor-1", DevicePhase::Enrolled).await;
+    let (mut device, _) = Device::join(&fleet.address, &key(1)).await;
+    let status = fleet.wait_phase("sensor-1", DevicePhase::Connected).await;
+    let label = Patch::Merge(json!({ "metadata": { "labels": { GATEWAY: "gateway-2" } } }));
+    fleet.api::<wasmbed_api::Device>().patch("sensor-1", &PatchParams::default(), &label).await.unwrap();
+    device.closed().await;
+    let left = fleet.wait_phase("sensor-1", DevicePhase::Disconnected).await;
+    assert_eq!(left.session, status.session, "the other gateway counts on");
 }
