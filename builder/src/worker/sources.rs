@@ -98,3 +98,64 @@ fn remove_others(folder: &Path, folders: &BTreeSet<PathBuf>, files: &BTreeSet<Pa
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A closure as a client may send one, which need not have come from [`Closure::of`].
+    fn closure(files: serde_json::Value) -> Closure {
+        let memory = json!({ "stack": 4096, "heap": 16384 });
+        let closure = json!({
+            "package": "a", "root": "a", "binary": "a", "registry": false, "memory": memory, "files": files
+        });
+        serde_json::from_value(closure).expect("it is a closure")
+    }
+
+    fn text(text: &str) -> serde_json::Value {
+        json!({ "regular": { "bytes": text.as_bytes(), "executable": false } })
+    }
+
+    #[test]
+    fn the_folder_holds_exactly_the_closure_and_what_is_the_same_keeps_its_time() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let at = |path: &str| folder.path().join(path);
+        let time = |path: &str| std::fs::metadata(at(path)).and_then(|file| file.modified()).expect("it is there");
+        write(&closure(json!({ "a/one": text("1"), "a/two": text("2"), "a/x/y": text("3") })), folder.path())
+            .expect("it is written");
+        let (one, two) = (time("a/one"), time("a/two"));
+        write(&closure(json!({ "a/one": text("1"), "a/two": text("4"), "a/x": text("5") })), folder.path())
+            .expect("it is written");
+        assert_eq!(time("a/one"), one);
+        assert!(time("a/two") > two);
+        assert_eq!(std::fs::read(at("a/x")).expect("it is a file now"), b"5");
+        write(&closure(json!({ "a/x/y": text("6") })), folder.path()).expect("it is written");
+        assert!(!at("a/one").exists());
+        assert_eq!(std::fs::read(at("a/x/y")).expect("its folder is back"), b"6");
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link_that_an_earlier_closure_had() {
+        let outside = tempfile::tempdir().expect("there is a temporary folder");
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let link = json!({ "symlink": { "target": outside.path() } });
+        write(&closure(json!({ "a/out": link })), folder.path()).expect("it is written");
+        write(&closure(json!({ "a/out/file": text("x") })), folder.path()).expect("it is written");
+        assert_eq!(std::fs::read_dir(outside.path()).expect("it is there").count(), 0);
+        assert!(folder.path().join("a/out/file").is_file());
+    }
+
+    #[test]
+    fn a_closure_that_points_out_of_its_folder_is_refused() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        for path in ["../x", "/etc/x", "a/../../x", "a//x", "", ".", "a/./x", "a\\x"] {
+            let error = write(&closure(json!({ path: text("x") })), folder.path()).expect_err(path);
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{path}");
+        }
+        let both = closure(json!({ "a": text("x"), "a/b": text("y") }));
+        assert!(write(&both, folder.path()).expect_err("it is both").to_string().contains("a file and a folder"));
+        assert_eq!(std::fs::read_dir(folder.path()).expect("it is there").count(), 0);
+    }
+}
