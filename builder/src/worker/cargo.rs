@@ -85,12 +85,18 @@ impl<'a> Programs<'a> {
                 ("RUSTC_BOOTSTRAP", "1".into()),
                 ("CARGO_TERM_COLOR", "never".into()),
                 ("CARGO_INCREMENTAL", "0".into()),
+                ("CARGO_BUILD_JOBS", jobs().to_string().into()),
             ],
             mounts: mounts.to_vec(),
             folder,
             network: false,
         }
     }
+}
+
+/// Crates compiled at the same time: each takes memory, which all of a build's processes share.
+fn jobs() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(8)
 }
 
 /// What happens on a panic: the standard library and everything on it have to agree.

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc};
-use wasmbed_streams::{Receiver, Sender, StreamError};
+use wasmbed_streams::{Receiver, Sender, Server, StreamError};
 
 pub use sandbox::BuildLimits;
 
@@ -90,6 +90,17 @@ pub enum Sandboxing {
 /// # Errors
 /// When the socket cannot be served. What is missing on the machine fails builds, with its name, and not the worker.
 pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result<(), StreamError> {
+    let server = start(options).await?;
+    shutdown.await;
+    drop(server);
+    Ok(())
+}
+
+/// Serves builds, from before this returns until the [`Server`] is dropped.
+///
+/// # Errors
+/// As [`run`].
+pub async fn start(options: Options) -> Result<Server, StreamError> {
     let builder = Arc::new(Builder::new(options.clone()));
     let places = Arc::new(Semaphore::new(options.parallel.max(1)));
     let router = axum::Router::new().route(
@@ -103,9 +114,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result
     }
     let server = wasmbed_streams::serve(&options.socket, router).await?;
     tracing::info!(socket = %options.socket.display(), toolchain = toolchain::identity(), "builds are served");
-    shutdown.await;
-    drop(server);
-    Ok(())
+    Ok(server)
 }
 
 /// Builds the standard library for `target` and `profile`, unless that was done. Takes about half a minute; every first

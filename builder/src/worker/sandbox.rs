@@ -14,6 +14,8 @@ use super::usage;
 const LINE: usize = 1 << 20;
 /// The most bytes of a program's errors that are kept: the last ones.
 const TAIL: usize = 64 << 10;
+/// Address space that allocators and threads reserve and do not use, in bytes.
+const RESERVED: u64 = 8 << 30;
 /// How often a running program's use is looked at.
 const WATCH: Duration = Duration::from_millis(100);
 
@@ -152,9 +154,9 @@ impl Sandbox {
         let mut command = Command::new(prlimit);
         command
             .env_clear()
-            .arg(format!("--as={}", limits.memory.saturating_mul(2)))
+            .arg(format!("--as={}", limits.memory.saturating_mul(2).saturating_add(RESERVED)))
             .arg(format!("--fsize={}", limits.file))
-            .arg(format!("--cpu={}", limits.wall_clock.as_secs().max(1)))
+            .arg(format!("--cpu={}", limits.wall_clock.as_secs().max(1).saturating_mul(cores())))
             .args(["--core=0", "--nofile=4096", "--"])
             .arg(bwrap)
             .args(["--unshare-user", "--unshare-all", "--disable-userns", "--die-with-parent", "--new-session"])
@@ -178,6 +180,10 @@ impl Sandbox {
         command.arg(format!("--nproc={}", limits.processes * 8)).arg("--").arg(&job.program).args(&job.arguments);
         command
     }
+}
+
+fn cores() -> u64 {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
 }
 
 /// What every program sees of the machine: libraries, compilers and, with the network, how to use it. No `/home`, `/root`,

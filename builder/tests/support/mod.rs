@@ -66,7 +66,7 @@ pub(crate) fn request(application: &str, closure: Closure) -> BuildRequest {
 pub(crate) struct Worker {
     pub(crate) client: Client,
     pub(crate) folder: tempfile::TempDir,
-    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    _server: wasmbed_streams::Server,
 }
 
 impl Worker {
@@ -85,17 +85,10 @@ impl Worker {
             .expect("links can be made");
         let mut options = Options::new(&socket, work);
         change(&mut options);
-        let (stop, stopped) = tokio::sync::oneshot::channel();
-        let socket = options.socket.clone();
-        tokio::spawn(async move {
-            let stopped = async { drop(stopped.await) };
-            worker::run(options, stopped).await.expect("the socket can be served");
-        });
-        while !socket.exists() {
-            tokio::task::yield_now().await;
-        }
+        let server = worker::start(options).await.expect("the socket can be served");
+        let socket = server.socket().to_owned();
         let cache = Cache::open(folder.path().join("cache")).expect("the cache can be made");
-        Self { client: Client::new(socket, cache), folder, stop: Some(stop) }
+        Self { client: Client::new(socket, cache), folder, _server: server }
     }
 
     pub(crate) async fn build(&self, request: &BuildRequest) -> BuildOutcome {
@@ -113,14 +106,6 @@ impl Worker {
         match self.build(request).await {
             BuildOutcome::Failed(failure) => failure,
             BuildOutcome::Built(built) => panic!("it was built: {} bytes", built.module.bytes().len()),
-        }
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
         }
     }
 }

@@ -26,22 +26,14 @@ pub(crate) async fn run(arguments: &Build, output: Output) -> Result<ExitCode> {
     // A worker of its own, in a folder of its own: one of `wasmbed up` may be busy with other work.
     let sockets = tempfile::Builder::new().prefix("wasmbed-build-").tempdir()?;
     let socket = sockets.path().join("builder.sock");
-    let (end, ended) = tokio::sync::oneshot::channel::<()>();
-    let options = worker::Options::new(&socket, state.builder());
-    let ended = async {
-        let _ = ended.await;
-    };
-    let serving = tokio::spawn(worker::run(options, ended));
-    while !socket.exists() && !serving.is_finished() {
-        tokio::task::yield_now().await;
-    }
+    let serving =
+        worker::start(worker::Options::new(&socket, state.builder())).await.context("the builder cannot serve")?;
     let client = Client::new(&socket, Cache::open(state.modules())?);
     let mut good = true;
     for application in &applications {
         good &= build(&client, arguments, application, output).await?;
     }
-    drop(end);
-    serving.await?.context("the builder cannot serve")?;
+    drop(serving);
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
