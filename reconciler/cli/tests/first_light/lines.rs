@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// Far beyond what any step takes on a slow and busy machine.
-pub const DEADLINE: Duration = Duration::from_secs(180);
+pub const DEADLINE: Duration = Duration::from_secs(300);
 
 /// The lines of a stream, read by a thread of their own.
 pub struct Lines {
