@@ -300,6 +300,8 @@ async fn the_heap_gives_takes_back_and_ends() {
     assert_eq!((lines[0], lines[2]), ("whole 15000", "aligned 0 7"));
     let full: usize = lines[1].strip_prefix("full at ").and_then(|bytes| bytes.parse().ok()).expect("a number");
     assert!((14_000..16_384).contains(&full), "{full}");
+    let said: Vec<_> = heard.lines.iter().filter(|(level, ..)| *level == Level::Error).collect();
+    assert!(said.len() == 1 && said[0].2.starts_with("the heap is full; `heap` in"), "{said:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

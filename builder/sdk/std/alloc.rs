@@ -78,6 +78,7 @@ impl Heap {
                 link = &raw mut (*block).next;
             }
         }
+        full();
         ptr::null_mut()
     }
 
@@ -132,6 +133,12 @@ impl Heap {
         }
         true
     }
+}
+
+/// What comes next is most often an abort without a word.
+#[cold]
+fn full() {
+    crate::sys::wasmbed::ERROR.write(b"the heap is full; `heap` in [package.metadata.wasmbed] asks for more\n");
 }
 
 fn units(size: usize) -> usize {
