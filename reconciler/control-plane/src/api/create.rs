@@ -24,7 +24,7 @@ pub(crate) async fn create(write: &Write<'_>, mut object: Value) -> Result<Answe
     let warnings = write.read(&mut object)?;
     write.check_namespace(&mut object)?;
     if !metadata::text(&object, "resourceVersion").is_empty() {
-        return Err(ApiError::internal("resourceVersion should not be set on objects to be created"));
+        return Err(ApiError::unclassified("resourceVersion should not be set on objects to be created"));
     }
     let prefix = metadata::text(&object, "generateName").to_owned();
     let generates = metadata::text(&object, "name").is_empty() && !prefix.is_empty();

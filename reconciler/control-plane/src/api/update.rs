@@ -160,14 +160,12 @@ async fn apply_patch(write: &Write<'_>, mut config: Value) -> Result<Answer, Api
     let warnings = write.read(&mut config)?;
     if let Some(field) = warnings.iter().find(|warning| warning.starts_with("unknown field ")) {
         let path = field.trim_start_matches("unknown field ").trim_matches('"');
-        let mut error = ApiError::internal("");
-        error.message = format!(
+        return Err(ApiError::unclassified(format!(
             "failed to create typed patch object ({}/{name}; {}, Kind={}): .{path}: field not declared in schema",
             write.namespace().unwrap_or_default(),
             resource.api_version,
             resource.kind
-        );
-        return Err(error);
+        )));
     }
     write.check_namespace(&mut config)?;
     let found = metadata::text(&config, "name");
@@ -188,11 +186,7 @@ async fn apply_patch(write: &Write<'_>, mut config: Value) -> Result<Answer, Api
     let applied = |live: &Value| {
         apply(live, &config, &write.scope(), force).map_err(|error| match error {
             ApplyError::Conflict(message, causes) => ApiError::apply_conflict(message, &causes),
-            ApplyError::Malformed(why) => {
-                let mut error = ApiError::internal("");
-                error.message = format!("failed to merge config: {why}");
-                error
-            }
+            ApplyError::Malformed(why) => ApiError::unclassified(format!("failed to merge config: {why}")),
         })
     };
     for _ in 0..ATTEMPTS {

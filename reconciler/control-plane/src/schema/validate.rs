@@ -170,7 +170,7 @@ fn check_upper_bounds(bounds: &Bounds, value: &Value, path: &str, causes: &mut V
     let too_many = |count: usize, high: u64| Cause {
         reason: "FieldValueTooMany",
         field: path.to_owned(),
-        message: format!("Too many: {count}: must have at most {high} items"),
+        message: format!("Too many: {count}: must have at most {high} {}", if high == 1 { "item" } else { "items" }),
     };
     match value {
         Value::String(text) => {
@@ -180,7 +180,10 @@ fn check_upper_bounds(bounds: &Bounds, value: &Value, path: &str, causes: &mut V
                 causes.push(Cause {
                     reason: "FieldValueTooLong",
                     field: path.to_owned(),
-                    message: format!("Too long: may not be more than {high} bytes"),
+                    message: format!(
+                        "Too long: may not be more than {high} {}",
+                        if high == 1 { "byte" } else { "bytes" }
+                    ),
                 });
             }
         }
@@ -201,7 +204,14 @@ fn check_upper_bounds(bounds: &Bounds, value: &Value, path: &str, causes: &mut V
         _ => {}
     }
     if !bounds.one_of_values.is_empty() && !bounds.one_of_values.contains(value) {
-        let allowed: Vec<String> = bounds.one_of_values.iter().map(Value::to_string).collect();
+        let allowed: Vec<String> = bounds
+            .one_of_values
+            .iter()
+            .map(|value| match value {
+                Value::String(_) => value.to_string(),
+                other => format!("\"{other}\""),
+            })
+            .collect();
         causes.push(Cause {
             reason: "FieldValueNotSupported",
             field: path.to_owned(),
@@ -409,7 +419,7 @@ mod tests {
         );
         assert_eq!(
             one(json!({"type": "array", "maxItems": 1}), json!([1, 2])),
-            "Too many: 2: must have at most 1 items"
+            "Too many: 2: must have at most 1 item"
         );
         assert_eq!(
             one(json!({"type": "array", "minItems": 1}), json!([])),
