@@ -1,5 +1,5 @@
 use alloc::string::String;
-use alloc::vec::Vec;
+use alloc::vec;
 use core::str::FromStr;
 
 use crate::host;
@@ -57,8 +57,7 @@ fn length(answer: i32) -> Option<usize> {
 /// Asks for the length, then for the text.
 fn owned(mut ask: impl FnMut(&mut [u8]) -> Option<usize>) -> Option<String> {
     let length = ask(&mut [])?;
-    let mut text = Vec::new();
-    text.resize(length, 0);
+    let mut text = vec![0; length];
     ask(&mut text)?;
     String::from_utf8(text).ok()
 }

@@ -21,7 +21,7 @@ pub fn unix_time() -> Option<Duration> {
 pub fn sleep(duration: Duration) {
     let mut left = duration.as_millis();
     // A part of a millisecond is rounded up, so that a loop that sleeps always sleeps.
-    if duration.subsec_nanos() % 1_000_000 != 0 {
+    if !duration.subsec_nanos().is_multiple_of(1_000_000) {
         left += 1;
     }
     while left > 0 {
