@@ -324,6 +324,38 @@ async fn the_same_sources_give_the_same_digest_in_another_folder() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_built_before_in_the_same_folder_does_not_change_the_digest() {
+    let sources = Sources::new();
+    let main = |text: &str| {
+        format!("fn main() {{ let list = vec![{text:?}; wasmbed::config_or(\"N\", 3)]; println!(\"{{list:?}}\"); }}")
+    };
+    sources.package("apps/hello", &main("one"));
+    let worker = Worker::start().await;
+    let first = worker.built(&sources.request("apps/hello")).await;
+    sources.package("apps/hello", &main("something else"));
+    worker.built(&sources.request("apps/hello")).await;
+    sources.package("apps/hello", &main("one"));
+    // So that it is compiled and not remembered.
+    std::fs::remove_dir_all(worker.folder.path().join("cache/closures")).expect("it is there");
+    std::fs::create_dir(worker.folder.path().join("cache/closures")).expect("it can be made");
+    let again = worker.built(&sources.request("apps/hello")).await;
+    assert!(!again.cached);
+    assert_eq!(again.module.digest(), first.module.digest());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_builds_of_one_application_at_once_do_not_meet() {
+    let (one, two) = (Sources::new(), Sources::new());
+    one.package("apps/hello", SEED);
+    two.package("apps/hello", &SEED.replace("Hello", "Good day"));
+    let worker = Worker::start_with(|options| options.parallel = 4).await;
+    let (first, second) = (one.request("apps/hello"), two.request("apps/hello"));
+    let (first, second) = tokio::join!(worker.built(&first), worker.built(&second));
+    let says = |bytes: &[u8], text: &str| String::from_utf8_lossy(bytes).contains(text);
+    assert!(says(first.module.bytes(), "Hello from") && says(second.module.bytes(), "Good day from"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_closure_that_was_built_is_not_built_again_and_a_damaged_cache_is_noticed() {
     let sources = Sources::new();
     sources.package("apps/hello", SEED);
