@@ -21,7 +21,7 @@ use wasmbed_api::{Device, Gateway, set_condition};
 use wasmbed_protocol::{PublicKey, SigningKey};
 
 use crate::identity::identity;
-use crate::plan::{Backends, Plan, plan};
+use crate::plan::{Backends, Plan, Wanted, plan};
 use crate::process::{Process, ProcessSpec};
 
 /// The field manager of what an emulator writes.
@@ -160,9 +160,13 @@ impl Emulator {
             None => self.identities.entry(name.to_owned()).or_insert(identity(&self.secrets, name).await?).clone(),
         };
         self.write_status(name, plan, device, &key).await?;
-        let Some(process) = &plan.process else {
-            self.end(name).await;
-            return Ok(());
+        let process = match &plan.process {
+            Wanted::Runs(process) => process,
+            Wanted::Kept => return Ok(()),
+            Wanted::Off => {
+                self.end(name).await;
+                return Ok(());
+            }
         };
         let provisioning = Provisioning {
             seed: *key.seed(),

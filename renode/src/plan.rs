@@ -15,14 +15,25 @@ pub struct Backends {
 /// What to do about a Device, and what to say of it in its condition `Emulated`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Plan {
-    /// The process to run; none if it is switched off, cannot run here, or has no gateway yet.
-    pub process: Option<HostProcess>,
+    /// The process to run.
+    pub process: Wanted,
     /// Whether it is emulated now.
     pub emulated: Truth,
     /// Why, as one CamelCase word.
     pub reason: &'static str,
     /// Why, for people.
     pub message: String,
+}
+
+/// What process there is to be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Wanted {
+    /// None: it is switched off, or cannot run here.
+    Off,
+    /// The one that is there, if one is: only where its gateway listens is not known now.
+    Kept,
+    /// This one.
+    Runs(HostProcess),
 }
 
 /// A device played by an ordinary process.
@@ -36,9 +47,9 @@ pub struct HostProcess {
 #[must_use]
 pub fn plan(device: &Device, gateways: &[Gateway], backends: Backends) -> Option<Plan> {
     let backend = device.spec.backend()?;
-    let off = |emulated, reason, message: String| Some(Plan { process: None, emulated, reason, message });
+    let none = |process, reason, message| Some(Plan { process, emulated: Truth::False, reason, message });
     if !device.spec.is_running() {
-        return off(Truth::False, "SwitchedOff", "spec.emulation.running is false".to_owned());
+        return none(Wanted::Off, "SwitchedOff", "spec.emulation.running is false".to_owned());
     }
     let declared = device.spec.emulation.as_ref().and_then(|emulation| emulation.backend).is_some();
     let stands_in = match backend {
@@ -49,16 +60,16 @@ pub fn plan(device: &Device, gateways: &[Gateway], backends: Backends) -> Option
                  set spec.emulation.backend to host to have it played by a process",
                 device.spec.board(),
             );
-            return off(Truth::False, "BackendMissing", message);
+            return none(Wanted::Off, "BackendMissing", message);
         }
         Backend::Qemu | Backend::Renode => true,
     };
     let Some(name) = device.labels().get(labels::GATEWAY) else {
-        return off(Truth::False, "NoGateway", "it waits to be given a Gateway".to_owned());
+        return none(Wanted::Kept, "NoGateway", "it waits to be given a Gateway".to_owned());
     };
     let gateway = gateways.iter().find(|gateway| gateway.name_any() == *name);
     let Some(address) = gateway.and_then(|gateway| gateway.status.as_ref()?.address.clone()) else {
-        return off(Truth::False, "GatewayAway", format!("it waits for the Gateway {name} to listen"));
+        return none(Wanted::Kept, "GatewayAway", format!("it waits for the Gateway {name} to listen"));
     };
     let (reason, message) = if stands_in {
         let message = format!(
@@ -70,7 +81,7 @@ pub fn plan(device: &Device, gateways: &[Gateway], backends: Backends) -> Option
     } else {
         ("HostProcess", "a process plays this device".to_owned())
     };
-    Some(Plan { process: Some(HostProcess { gateway: address }), emulated: Truth::True, reason, message })
+    Some(Plan { process: Wanted::Runs(HostProcess { gateway: address }), emulated: Truth::True, reason, message })
 }
 
 fn has(backends: Backends, backend: Backend) -> bool {
@@ -105,7 +116,7 @@ mod tests {
 
     fn of(spec: serde_json::Value) -> Option<(bool, &'static str)> {
         let gateways = [gateway(Some("127.0.0.1:7443"))];
-        plan(&device(spec), &gateways, Backends::default()).map(|plan| (plan.process.is_some(), plan.reason))
+        plan(&device(spec), &gateways, Backends::default()).map(|plan| (plan.process != Wanted::Off, plan.reason))
     }
 
     #[test]
@@ -139,7 +150,7 @@ mod tests {
         let device = device(json!({ "mcuType": "Host", "emulation": {} }));
         for gateways in [&[][..], &[gateway(None)]] {
             let plan = plan(&device, gateways, Backends::default()).expect("emulated");
-            assert_eq!((plan.process, plan.reason), (None, "GatewayAway"));
+            assert_eq!((plan.process, plan.reason), (Wanted::Kept, "GatewayAway"), "one that runs already runs on");
         }
     }
 }

@@ -20,8 +20,10 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::fr
 const HEALTHY: Duration = Duration::from_secs(10);
 /// What a process may take to end after SIGTERM before SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
-/// Bytes of output kept: at a start the file is renamed to `*.1` beyond this.
+/// Bytes of output in the file; what is beyond goes to `*.1`, and what was there goes.
 const OUTPUT_KEPT: u64 = 1 << 20;
+/// How often the output of a running process is looked at.
+const OUTPUT_REVIEW: Duration = Duration::from_secs(30);
 
 /// What to run.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -85,18 +87,23 @@ impl Process {
 
 async fn keep_running(spec: ProcessSpec, mut stopped: watch::Receiver<bool>, tell: watch::Sender<ProcessState>) {
     let mut back_off = BACK_OFF.0;
-    while !*stopped.borrow() {
+    'starts: while !*stopped.borrow() {
         let started = Instant::now();
         let end = match spawn(&spec) {
             Ok(mut child) => {
                 // Held here: `wait` would close it, and the child take that for our end.
                 let _lifeline = child.stdin.take();
                 tell.send_modify(|state| state.id = child.id());
-                tokio::select! {
-                    status = child.wait() => describe(status),
-                    () = told_to_stop(&mut stopped) => {
-                        end(&spec.name, &mut child).await;
-                        break;
+                loop {
+                    tokio::select! {
+                        status = child.wait() => break describe(status),
+                        () = told_to_stop(&mut stopped) => {
+                            end(&spec.name, &mut child).await;
+                            break 'starts;
+                        }
+                        () = tokio::time::sleep(OUTPUT_REVIEW) => if let Err(error) = shorten(&spec.output) {
+                            tracing::warn!(process = spec.name, %error, "the output of a process cannot be shortened");
+                        }
                     }
                 }
             }
@@ -144,6 +151,16 @@ fn open_output(path: &Path) -> io::Result<File> {
         std::fs::rename(path, path.with_extension("log.1"))?;
     }
     OpenOptions::new().create(true).append(true).open(path)
+}
+
+/// Bounds the output of a process that writes on: it appends, so that it goes on at the beginning of the emptied file.
+fn shorten(path: &Path) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).open(path)?;
+    if file.metadata()?.len() > OUTPUT_KEPT {
+        std::fs::copy(path, path.with_extension("log.1"))?;
+        file.set_len(0)?;
+    }
+    Ok(())
 }
 
 async fn end(name: &str, child: &mut Child) {
@@ -244,5 +261,25 @@ mod tests {
         let end = state.wait_for(|state| state.last_end.is_some()).await.expect("supervised").last_end.clone();
         assert!(end.expect("there").starts_with("cannot be started: No such file"));
         process.stop().await;
+    }
+
+    #[test]
+    fn the_output_of_a_process_that_writes_on_is_bounded() {
+        use std::io::Write as _;
+
+        let folder = tempfile::tempdir().expect("the disk works");
+        let path = folder.path().join("device-1.log");
+        let mut output = open_output(&path).expect("the disk works");
+        output.write_all(b"short").expect("the disk works");
+        shorten(&path).expect("the disk works");
+        assert_eq!(std::fs::read(&path).expect("the disk works"), b"short");
+        output.write_all(&vec![b'x'; 1 << 20]).expect("the disk works");
+        shorten(&path).expect("the disk works");
+        output.write_all(b"goes on").expect("the disk works");
+        assert_eq!(std::fs::read(&path).expect("the disk works"), b"goes on");
+        assert_eq!(
+            std::fs::metadata(folder.path().join("device-1.log.1")).expect("the disk works").len(),
+            (1 << 20) + 5
+        );
     }
 }
