@@ -47,16 +47,44 @@ impl Fetcher {
     pub(crate) async fn ask(&self, spec: &FleetSpec, before: Heard) -> Heard {
         let of = Some((spec.url.clone(), spec.branch().to_owned()));
         let before = if before.of == of { before } else { Heard { of, ..Heard::default() } };
-        let mirror = match self.mirror(&spec.url) {
-            Ok(mirror) => mirror,
+        let (mirror, fetched) = match self.fetch_healing(spec).await {
+            Ok(fetched) => fetched,
             Err(error) => return Heard { error: Some((error.reason(), error.to_string())), ..before },
         };
-        let before = Heard { mirror: Some(mirror.clone()), ..before };
-        match self.fetch(spec, &mirror).await {
+        let before = Heard { mirror: Some(mirror), ..before };
+        match fetched {
             Ok(head) => Heard { head: Some(head), error: None, at: Some(Timestamp::now()), ..before },
             Err(error) => {
                 tracing::warn!(%error, "no revision was read");
                 Heard { error: Some((error.reason(), error.to_string())), ..before }
+            }
+        }
+    }
+
+    /// Fetches; into a new mirror when the one there turns out to be damaged.
+    async fn fetch_healing(
+        &self,
+        spec: &FleetSpec,
+    ) -> Result<(Mirror, Result<gix::ObjectId, SourceError>), SourceError> {
+        let mirror = self.mirror(&spec.url)?;
+        let fetched = self.fetch(spec, &mirror).await;
+        if !matches!(fetched, Err(SourceError::Cache { .. })) {
+            return Ok((mirror, fetched));
+        }
+        self.discard();
+        let mirror = self.mirror(&spec.url)?;
+        let fetched = self.fetch(spec, &mirror).await;
+        Ok((mirror, fetched))
+    }
+
+    /// Forgets the mirror, because it cannot be read: the next fetch makes another one.
+    pub(crate) fn discard(&self) {
+        let damaged = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((_, mirror)) = damaged {
+            let path = mirror.repository().path();
+            tracing::warn!(path = %path.display(), "the repository cache is damaged; it is fetched anew");
+            if let Err(error) = std::fs::remove_dir_all(path) {
+                tracing::warn!(%error, "the damaged repository cache cannot be removed");
             }
         }
     }

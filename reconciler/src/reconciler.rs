@@ -25,7 +25,7 @@ use crate::follow::{Fetcher, Heard};
 use crate::options::Options;
 use crate::plan::{Desired, Fingerprint, ObjectId};
 use crate::release::Signed;
-use crate::source::Revision;
+use crate::source::{Revision, SourceError};
 use crate::tally::Targets;
 
 pub use bring::Written;
@@ -38,6 +38,8 @@ pub struct Reconciler {
     release_key: SigningKey,
     /// Rung when a build ended or the repository was asked.
     wake: Arc<Notify>,
+    /// Rings for the repository to be asked at once.
+    ask: Arc<Notify>,
     builds: Option<Builds>,
     heard: Heard,
     /// What was read last, for what it shares with the next revision.
@@ -119,6 +121,7 @@ impl Reconciler {
             client,
             release_key: options.release_key.clone(),
             wake: Arc::new(Notify::new()),
+            ask: Arc::new(Notify::new()),
             builds: None,
             heard: Heard::default(),
             loaded: None,
@@ -145,6 +148,11 @@ impl Reconciler {
     /// Rings when a build ended.
     pub(crate) fn wake(&self) -> Arc<Notify> {
         Arc::clone(&self.wake)
+    }
+
+    /// Rings when the repository is to be asked at once.
+    pub(crate) fn ask(&self) -> Arc<Notify> {
+        Arc::clone(&self.ask)
     }
 
     /// What is known of the repository from now on.
@@ -190,7 +198,13 @@ impl Reconciler {
         };
         let mut summary = Summary::default();
         if !fleet.spec.is_suspended() {
-            self.judge(&name, &fleet).await?;
+            if let Err(error) = self.judge(&name, &fleet).await {
+                if let ReconcileError::Source(SourceError::Cache { .. }) = error {
+                    self.fetcher.discard();
+                    self.ask.notify_one();
+                }
+                return Err(error);
+            }
             if let Some(accepted) = self.accepted.clone() {
                 let outcome = self.bring_about(&name, &fleet.spec, &accepted).await?;
                 summary.written = outcome.written;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::error::ReconcileError;
@@ -34,7 +34,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result
     let (specs, specs_seen) = watch::channel(None);
     let (heard, mut heard_seen) = watch::channel(Heard::default());
     let (token, token_seen) = watch::channel(None);
-    let trigger = Arc::new(Notify::new());
+    let trigger = reconciler.ask();
     if let Some(address) = options.hooks {
         let bound = hooks::bind(address).await;
         let (listener, address) = bound.map_err(|source| ReconcileError::Hooks { address, source })?;

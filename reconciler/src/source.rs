@@ -78,36 +78,41 @@ impl Mirror {
 
     /// Brings the branch's head and what it needs into the cache, forced pushes included, and names the head.
     ///
-    /// A fetch that does not end within `limit` is given up; its thread ends with its transport (ssh and http have time
-    /// limits of their own).
+    /// A fetch that does not end within `limit`, or that nobody waits for any more, is given up. Its thread ends with its
+    /// transport, and does not keep the process from ending.
     ///
     /// # Errors
     /// See [`SourceError`]; each names what to check.
     pub async fn fetch(&self, remote: &Remote, limit: Duration) -> Result<gix::ObjectId, SourceError> {
-        let interrupt = Arc::new(AtomicBool::new(false));
-        let task = tokio::task::spawn_blocking({
+        let interrupt = Interrupt(Arc::new(AtomicBool::new(false)));
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let work = {
             let mirror = self.clone();
             let remote = remote.clone();
-            let interrupt = Arc::clone(&interrupt);
+            let interrupted = Arc::clone(&interrupt.0);
             move || {
-                let head = mirror.fetch_blocking(&remote, &interrupt);
+                let head = mirror.fetch_blocking(&remote, &interrupted);
                 mirror.repack_when_due();
-                head
+                // Nobody listens after the time limit.
+                let _ = answer.send(head);
             }
-        });
-        match tokio::time::timeout(limit, task).await {
+        };
+        let spawned = std::thread::Builder::new().name("fetch".to_owned()).spawn(work);
+        spawned.map_err(|e| self.failed(format!("no thread to fetch in: {e}")))?;
+        match tokio::time::timeout(limit, answered).await {
             Ok(Ok(fetched)) => fetched,
-            Ok(Err(ended)) if ended.is_panic() => Err(SourceError::BadAddress {
+            // The thread ended without an answer.
+            Ok(Err(_)) => Err(SourceError::BadAddress {
                 url: redacted(&remote.url),
                 branch: remote.branch.clone(),
                 detail: "this address makes the Git library fail".to_owned(),
             }),
-            Ok(Err(_)) => Err(SourceError::Interrupted),
-            Err(_elapsed) => {
-                interrupt.store(true, Ordering::Relaxed);
-                Err(SourceError::TimedOut { url: redacted(&remote.url), seconds: limit.as_secs() })
-            }
+            Err(_elapsed) => Err(SourceError::TimedOut { url: redacted(&remote.url), seconds: limit.as_secs() }),
         }
+    }
+
+    fn failed(&self, detail: String) -> SourceError {
+        SourceError::Cache { path: self.repository.path().to_owned(), detail }
     }
 
     fn fetch_blocking(&self, remote: &Remote, interrupt: &AtomicBool) -> Result<gix::ObjectId, SourceError> {
@@ -115,6 +120,9 @@ impl Mirror {
         let spec = format!("+refs/heads/{}:{tracking}", remote.branch);
         let mut repo = self.repository.local();
         let fail = |e: gix::Error| classify(e, remote);
+        if self.repository.reference(&tracking).is_some_and(|id| !repo.has_object(id)) {
+            return Err(self.failed("an object is missing".to_owned()));
+        }
 
         let login = remote.credentials.prepare(&remote.url)?;
         login.configure(&mut repo)?;
@@ -166,6 +174,15 @@ impl Mirror {
             }
             Err(error) => tracing::debug!(%error, "no git program: the repository cache stays unpacked"),
         }
+    }
+}
+
+/// Tells the fetch that nobody waits for it any more.
+struct Interrupt(Arc<AtomicBool>);
+
+impl Drop for Interrupt {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

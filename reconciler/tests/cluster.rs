@@ -335,3 +335,19 @@ async fn a_release_that_was_tampered_with_is_put_back() {
     assert_eq!(world.reconcile().await.written.releases, 1);
     assert_eq!(world.releases().await[0].spec, release.spec);
 }
+
+#[tokio::test]
+async fn a_damaged_cache_of_the_repository_is_fetched_anew() {
+    let world = World::new().await;
+    let mut reconciler = world.reconciler();
+    step(&mut reconciler).await;
+    let repositories = world.options().state.join("cache/repositories");
+    for mirror in std::fs::read_dir(&repositories).expect("there").flatten() {
+        let packs = mirror.path().join("objects/pack");
+        std::fs::remove_dir_all(&packs).expect("removed");
+        std::fs::create_dir(&packs).expect("empty");
+    }
+    let head = world.repository.write("fleet/d3.yaml", &device("d3")).push("another device");
+    let summary = world.reconcile().await;
+    assert_eq!((summary.applied.as_deref(), summary.written.created), (Some(&*head), 1));
+}

@@ -49,11 +49,14 @@ impl Reconciler {
         };
         match committed {
             Ok(()) => {
-                tracing::info!(devices = ?proved.keys().map(Name::as_str).collect::<Vec<_>>(), "committed the keys of paired devices")
+                let devices: Vec<_> = proved.keys().map(Name::as_str).collect();
+                tracing::info!(?devices, "committed the keys of paired devices");
+                self.ask.notify_one();
             }
-            Err(error) => {
-                tracing::warn!(%error, "the keys of paired devices are not committed; `wasmbed enroll` composes the commit")
-            }
+            Err(error) => tracing::warn!(
+                %error,
+                "the keys of paired devices are not committed; `wasmbed enroll` composes the commit"
+            ),
         }
     }
 

@@ -97,9 +97,6 @@ pub enum SourceError {
         /// git's words.
         detail: String,
     },
-    /// The process is ending.
-    #[error("the fetch was interrupted because the process ends")]
-    Interrupted,
 }
 
 impl SourceError {
@@ -117,7 +114,6 @@ impl SourceError {
             Self::RevisionMissing { .. } => "RevisionMissing",
             Self::Cache { .. } => "CacheFailed",
             Self::Push { .. } => "PushFailed",
-            Self::Interrupted => "Interrupted",
         }
     }
 }

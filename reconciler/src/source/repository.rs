@@ -105,8 +105,8 @@ impl Repository {
     /// What a full reference name points at.
     pub(crate) fn reference(&self, name: &str) -> Option<ObjectId> {
         let repo = self.local();
-        let mut reference = repo.try_find_reference(name).ok().flatten()?;
-        reference.peel_to_id().ok().map(gix::Id::detach)
+        // Not followed to its object: that may be what is missing.
+        repo.try_find_reference(name).ok().flatten()?.try_id().map(gix::Id::detach)
     }
 
     /// Whether an object is there.
