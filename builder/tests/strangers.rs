@@ -200,25 +200,45 @@ async fn an_import_that_no_device_has_is_refused_with_its_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_build_that_nobody_waits_for_is_given_up() {
+async fn a_build_that_nobody_waits_for_is_given_up_and_leaves_no_process_behind() {
     let sources = with_build_script("fn main() { loop { std::hint::spin_loop(); } }");
     let worker = Worker::start().await;
     let request = sources.request("apps/stranger");
-    let client = worker.client.clone();
-    let (running, mut runs) = tokio::sync::mpsc::unbounded_channel();
-    let build = tokio::spawn(async move {
-        let heard = |progress| {
-            if matches!(progress, wasmbed_builder::Progress::Compiling(_)) {
-                let _ = running.send(());
-            }
-        };
-        client.build(&request, heard).await
-    });
-    runs.recv().await.expect("it compiles");
-    build.abort();
-    // The same application's folder is free again as soon as the abandoned build is gone.
+    // At different moments of its start: while the sandbox is made, and when it stands.
+    for wait in [0, 5, 10, 20, 40, 400] {
+        let (client, request) = (worker.client.clone(), request.clone());
+        let (running, mut runs) = tokio::sync::mpsc::unbounded_channel();
+        let build = tokio::spawn(async move {
+            let heard = |progress| {
+                if matches!(progress, wasmbed_builder::Progress::Compiling(_)) {
+                    let _ = running.send(());
+                }
+            };
+            client.build(&request, heard).await
+        });
+        runs.recv().await.expect("it compiles");
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        build.abort();
+    }
+    // The same application's folder is free again as soon as the abandoned builds are gone.
     sources.write("apps/stranger/build.rs", "fn main() {}");
     worker.built(&sources.request("apps/stranger")).await;
+    let folder = worker.folder.path().to_str().expect("it is UTF-8").to_owned();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while let Some(left) = process_that_mentions(&folder) {
+        assert!(Instant::now() < deadline, "process {left} is left behind");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A process whose command line names this folder, save this one.
+fn process_that_mentions(folder: &str) -> Option<u32> {
+    let processes = std::fs::read_dir("/proc").expect("it is there").flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    ids.filter(|id| *id != std::process::id()).find(|id| {
+        let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(folder)
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
@@ -114,7 +116,7 @@ impl Sandbox {
         let spawn = |source| RunError::Spawn { program: job.program.display().to_string(), source };
         let mut child = command.spawn().map_err(spawn)?;
         let id = child.id();
-        let guard = Group { id, kill: matches!(self, Self::None) };
+        let mut tree = Tree { id };
         let stdout = child.stdout.take().expect("it is piped");
         let stderr = child.stderr.take().expect("it is piped");
         let read = async { tokio::join!(read_lines(stdout, line), read_tail(stderr)).1 };
@@ -130,18 +132,21 @@ impl Sandbox {
                 let status = tokio::select! {
                     status = child.wait() => status.map_err(spawn)?,
                     error = watch(id, limits, deadline, &disks) => {
-                        end(&mut child).await;
+                        end(&mut child, &tree).await;
                         return Err(error);
                     }
                 };
                 Ok(Ran { success: status.success(), errors })
             }
             Err(error) => {
-                end(&mut child).await;
+                end(&mut child, &tree).await;
                 Err(error)
             }
         };
-        drop(guard);
+        if matches!(self, Self::Bubblewrap { .. }) {
+            // It was waited for, and its namespace is gone with it.
+            tree.id = None;
+        }
         ended
     }
 
@@ -284,25 +289,38 @@ async fn read_tail(mut from: impl AsyncRead + Unpin) -> Vec<u8> {
     kept
 }
 
-/// Ends the program and waits for its end, so that its folder is free afterwards.
-async fn end(child: &mut Child) {
+/// Ends the program, all of it, and waits for its end, so that its folder is free afterwards.
+async fn end(child: &mut Child, tree: &Tree) {
+    tree.kill();
     if let Err(error) = child.kill().await {
         tracing::warn!(%error, "a build's program could not be ended");
     }
 }
 
-/// Ends a whole process group when dropped; with bubblewrap the namespace's end does it.
-struct Group {
+/// A running program and what it started; ended when dropped.
+struct Tree {
     id: Option<u32>,
-    kill: bool,
 }
 
-impl Drop for Group {
-    fn drop(&mut self) {
-        let Some(id) = self.id.filter(|_| self.kill).and_then(|id| i32::try_from(id).ok()) else {
+impl Tree {
+    /// The end of a namespace takes all in it along, but not while bubblewrap is still making it: then its second process waits
+    /// for a word of the first, for ever. So each is ended by itself.
+    fn kill(&self) {
+        let process = |id: u32| i32::try_from(id).ok().map(Pid::from_raw);
+        let Some((id, first)) = self.id.and_then(|id| Some((id, process(id)?))) else {
             return;
         };
-        // It is gone already when the program ended by itself and left nothing behind.
-        let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGKILL);
+        let below = usage::descendants(id);
+        // What is gone already needs no end.
+        let _ = killpg(first, Signal::SIGKILL);
+        for below in below.into_iter().filter_map(process) {
+            let _ = kill(below, Signal::SIGKILL);
+        }
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        self.kill();
     }
 }

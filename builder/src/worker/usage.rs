@@ -23,15 +23,28 @@ pub(super) fn of(root: u32) -> Usage {
         usage.processes += 1;
         let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
         usage.memory += pages * page_size();
-        let Ok(threads) = std::fs::read_dir(format!("{folder}/task")) else {
-            continue;
-        };
-        for thread in threads.flatten() {
-            let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-            left.extend(children.split_ascii_whitespace().filter_map(|child| child.parse::<u32>().ok()));
-        }
+        left.extend(children(id));
     }
     usage
+}
+
+/// Every process below `root`, without it.
+pub(super) fn descendants(root: u32) -> Vec<u32> {
+    let mut found = children(root);
+    let mut at = 0;
+    while let Some(&id) = found.get(at) {
+        found.extend(children(id));
+        at += 1;
+    }
+    found
+}
+
+fn children(id: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+    let children = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    children
+        .flat_map(|text| text.split_ascii_whitespace().filter_map(|child| child.parse().ok()).collect::<Vec<u32>>())
+        .collect()
 }
 
 fn page_size() -> u64 {
