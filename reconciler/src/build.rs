@@ -4,7 +4,7 @@
 mod inputs;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use gix::ObjectId as Oid;
@@ -72,7 +72,8 @@ pub(crate) struct Builds {
 
 struct Entry {
     recipe: Recipe,
-    inputs: Option<Inputs>,
+    /// What the sources were read from: known as soon as they were read, long before the build ends.
+    inputs: Arc<OnceLock<Inputs>>,
     tree: Oid,
     stage: Stage,
     attempts: u32,
@@ -101,7 +102,6 @@ enum Recipe {
 struct Finished {
     application: Arc<str>,
     number: u64,
-    inputs: Option<Inputs>,
     outcome: Result<Outcome, String>,
 }
 
@@ -216,13 +216,15 @@ impl Builds {
         let fleet = self.fleet.clone();
         let (tree, task_recipe) = (wanted.tree, recipe.clone());
         let (finished, done) = (self.finished.0.clone(), Arc::clone(&self.done));
+        let inputs = Arc::new(OnceLock::new());
+        let task_inputs = Arc::clone(&inputs);
         let task = self.tasks.spawn(async move {
-            let (inputs, outcome) = build(&client, repository, tree, &fleet, &application, task_recipe).await;
+            let outcome = build(&client, repository, tree, &fleet, &application, task_recipe, &task_inputs).await;
             // Nobody takes it where the reconciler has ended.
-            let _ = finished.send(Finished { application, number, inputs, outcome });
+            let _ = finished.send(Finished { application, number, outcome });
             done.notify_one();
         });
-        let entry = Entry { recipe, inputs: None, tree: wanted.tree, stage: Stage::Running(task), attempts, number };
+        let entry = Entry { recipe, inputs, tree: wanted.tree, stage: Stage::Running(task), attempts, number };
         self.entries.insert(Arc::clone(wanted.application), entry);
     }
 
@@ -238,7 +240,7 @@ impl Builds {
             Ok(Err(refused)) => failed(FailureReason::ModuleRefused, refused.to_string(), None),
             Err(error) => failed(FailureReason::BuilderFailed, error.to_string(), Some(Instant::now() + RETRY)),
         };
-        let entry = Entry { recipe, inputs: None, tree: wanted.tree, stage, attempts: 0, number: 0 };
+        let entry = Entry { recipe, inputs: Arc::default(), tree: wanted.tree, stage, attempts: 0, number: 0 };
         self.entries.insert(Arc::clone(wanted.application), entry);
         state
     }
@@ -251,7 +253,6 @@ impl Builds {
             else {
                 continue;
             };
-            entry.inputs = finished.inputs;
             entry.stage = match finished.outcome {
                 Ok(Outcome::Built { module, cached }) => {
                     if !cached {
@@ -283,10 +284,10 @@ impl Entry {
         if self.tree == tree {
             return Ok(true);
         }
-        let same = match (&self.recipe, &self.inputs) {
+        let same = match (&self.recipe, self.inputs.get()) {
             (Recipe::Given(_), _) => true,
             (Recipe::Source { .. }, Some(inputs)) => inputs.are_same_in(repository, tree)?,
-            // Still running: what it reads is not known yet.
+            // It is still being read.
             (Recipe::Source { .. }, None) => false,
         };
         if same {
@@ -332,9 +333,10 @@ async fn build(
     fleet: &str,
     application: &str,
     recipe: Recipe,
-) -> (Option<Inputs>, Result<Outcome, String>) {
+    known: &OnceLock<Inputs>,
+) -> Result<Outcome, String> {
     let Recipe::Source { folder, target, profile, limits } = recipe else {
-        return (None, Err("given bytes are not built".to_owned()));
+        return Err("given bytes are not built".to_owned());
     };
     let read = tokio::task::spawn_blocking(move || {
         let tree = GitTree::new(repository, tree);
@@ -344,11 +346,12 @@ async fn build(
     .await;
     let (closure, inputs) = match read {
         Ok(read) => read,
-        Err(ended) => return (None, Err(format!("reading the sources was cut short: {ended}"))),
+        Err(ended) => return Err(format!("reading the sources was cut short: {ended}")),
     };
+    known.get_or_init(|| inputs);
     let closure = match closure {
         Ok(closure) => closure,
-        Err(refused) => return (Some(inputs), Ok(Outcome::Failed(refused.failure()))),
+        Err(refused) => return Ok(Outcome::Failed(refused.failure())),
     };
     let request = BuildRequest {
         fleet: fleet.to_owned(),
@@ -365,15 +368,14 @@ async fn build(
         },
         limits,
     };
-    let outcome = client
+    client
         .build(&request, |progress| tracing::debug!(application, %progress, "building"))
         .await
         .map(|outcome| match outcome {
             BuildOutcome::Built(built) => Outcome::Built { module: Module::of(&built.module), cached: built.cached },
             BuildOutcome::Failed(failure) => Outcome::Failed(failure),
         })
-        .map_err(|error| error.to_string());
-    (Some(inputs), outcome)
+        .map_err(|error| error.to_string())
 }
 
 fn failed(reason: FailureReason, message: String, again: Option<Instant>) -> (Stage, BuildState) {

@@ -36,8 +36,12 @@ pub struct Reconciler {
     fetcher: Fetcher,
     client: wasmbed_builder::Client,
     release_key: SigningKey,
-    /// Rung when a build ended or the repository was asked.
+    /// Rung when the repository was asked.
     wake: Arc<Notify>,
+    /// Rung when a build ended.
+    built: Arc<Notify>,
+    /// The revision whose builds were given a moment to come from the cache.
+    awaited: Option<gix::ObjectId>,
     /// Rings for the repository to be asked at once.
     ask: Arc<Notify>,
     builds: Option<Builds>,
@@ -121,6 +125,8 @@ impl Reconciler {
             client,
             release_key: options.release_key.clone(),
             wake: Arc::new(Notify::new()),
+            built: Arc::new(Notify::new()),
+            awaited: None,
             ask: Arc::new(Notify::new()),
             builds: None,
             heard: Heard::default(),
@@ -146,6 +152,11 @@ impl Reconciler {
     }
 
     /// Rings when a build ended.
+    pub(crate) fn built(&self) -> Arc<Notify> {
+        Arc::clone(&self.built)
+    }
+
+    /// Rings when the repository was asked.
     pub(crate) fn wake(&self) -> Arc<Notify> {
         Arc::clone(&self.wake)
     }

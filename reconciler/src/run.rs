@@ -48,7 +48,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result
     let cluster = reconciler.cluster().clone();
     let work = async {
         let _watches = cluster.watch().await;
-        let (changed, wake) = (cluster.changed(), reconciler.wake());
+        let (changed, wake, built) = (cluster.changed(), reconciler.wake(), reconciler.built());
         loop {
             let fleet = reconciler.fleet().map(|(_, fleet)| (*fleet.spec).clone());
             specs.send_if_modified(|known| {
@@ -71,6 +71,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result
             let due = due.map(|due| due.max(Instant::now() + LEAST_WAIT));
             tokio::select! {
                 () = wake.notified() => {}
+                () = built.notified() => {}
                 () = async { changed.notified().await; tokio::time::sleep(rest).await } => {}
                 () = until(due) => {}
             }
@@ -112,7 +113,7 @@ impl Reconciler {
     /// # Errors
     /// As [`Reconciler::pass`].
     pub async fn settle_down(&mut self) -> Result<Summary, ReconcileError> {
-        let wake = self.wake();
+        let built = self.built();
         let mut total = Summary::default();
         let mut passes = 0;
         while passes < MOST_PASSES {
@@ -126,7 +127,7 @@ impl Reconciler {
                 break;
             }
             if is_building {
-                wake.notified().await;
+                built.notified().await;
             } else {
                 passes += 1;
             }

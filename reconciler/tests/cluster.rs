@@ -351,3 +351,52 @@ async fn a_damaged_cache_of_the_repository_is_fetched_anew() {
     let summary = world.reconcile().await;
     assert_eq!((summary.applied.as_deref(), summary.written.created), (Some(&*head), 1));
 }
+
+/// Puts a module into the build cache, as if the sources in the working copy had been built to it.
+fn built_before(world: &World, application: &str, folder: &str, number: u8) {
+    use base64::Engine;
+    use wasmbed_builder::closure::FolderTree;
+    use wasmbed_builder::{BuildRequest, Cache, Closure, Limits, Module, Profile, Target, Trust};
+    let closure = Closure::of(&FolderTree::new(world.repository.copy()), folder).expect("sources");
+    let request = BuildRequest {
+        fleet: format!("{FLEET}/{FLEET}"),
+        application: application.to_owned(),
+        trust: Trust::Branch,
+        closure,
+        target: Target::default(),
+        profile: Profile::default(),
+        limits: Limits::default(),
+    };
+    let bytes = base64::engine::general_purpose::STANDARD.decode(support::declare::module(number)).expect("base64");
+    let module = Module::check(bytes, &Limits::default()).expect("a module");
+    let cache = Cache::open(world.options().state.join("cache/build")).expect("a cache");
+    cache.keep(&request, &module).expect("kept");
+}
+
+#[tokio::test]
+async fn sources_that_were_built_before_need_no_builder_and_a_revert_goes_back_to_them() {
+    let world = World::new().await;
+    world
+        .repository
+        .write("fleet/apps/new/src/main.rs", "pub fn main() {}\n")
+        .write("fleet/new.yaml", &sourced("new", "apps/new"));
+    built_before(&world, "new", "fleet/apps/new", 9);
+    world.repository.push("something built before");
+    let mut reconciler = world.reconciler();
+    let first = step(&mut reconciler).await;
+    assert_eq!((first.held.len(), first.compiled, first.written.releases), (0, 0, 2));
+    let release = world.rollout("new").await.spec.candidate;
+    let before = world.application("new").await.metadata.resource_version;
+
+    world.repository.write("README.md", "words").push("nothing declared, nothing built");
+    assert_eq!(step(&mut reconciler).await.written, Written::default());
+    assert_eq!(world.application("new").await.metadata.resource_version, before, "not even a status");
+
+    world.repository.write("fleet/apps/new/src/main.rs", "pub fn main() { loop {} }\n").push("to be built");
+    let away = step(&mut reconciler).await;
+    assert_eq!(away.held[0].reason, "BuilderFailed");
+    assert_eq!(world.rollout("new").await.spec.candidate, release, "what was built last stays");
+    world.repository.push_revert();
+    let reverted = step(&mut reconciler).await;
+    assert_eq!((reverted.held.len(), reverted.compiled, reverted.written), (0, 0, Written::default()));
+}

@@ -44,7 +44,7 @@ impl Reconciler {
             Some(builds) => builds.set_repository(repository.clone()),
             None => {
                 let label = format!("{}/{fleet}", self.cluster.namespace());
-                let builds = Builds::new(self.client.clone(), repository.clone(), label, Arc::clone(&self.wake));
+                let builds = Builds::new(self.client.clone(), repository.clone(), label, Arc::clone(&self.built));
                 self.builds = Some(builds);
             }
         }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
@@ -22,6 +23,9 @@ use crate::{rollout, status, tally};
 
 /// Writes on the way at once.
 const CONCURRENT_WRITES: usize = 16;
+
+/// How long what is in the build cache may take to come from there.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// What was written to the cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -66,7 +70,7 @@ impl Reconciler {
     ) -> Result<Outcome, ReconcileError> {
         let mut outcome = Outcome::default();
         let declarations = Arc::clone(accepted.loaded.declarations());
-        let standings = self.build(fleet, accepted, &declarations)?;
+        let standings = self.build_or_find(fleet, accepted, &declarations).await?;
         let revision = accepted.revision.id.to_string();
         for (name, standing) in &standings {
             match (&standing.build, &standing.refused) {
@@ -93,6 +97,27 @@ impl Reconciler {
         self.prune(fleet, spec.prunes(), &declarations, &mut outcome).await;
         self.reported.standings = standings;
         Ok(outcome)
+    }
+
+    /// Builds, and gives what is in the cache a moment to come from there, once for a revision: so that nothing is called
+    /// building, in a status, that has not to be built.
+    async fn build_or_find(
+        &mut self,
+        fleet: &Arc<str>,
+        accepted: &Accepted,
+        declarations: &Arc<Declarations>,
+    ) -> Result<BTreeMap<Arc<str>, Standing>, ReconcileError> {
+        let deadline = tokio::time::Instant::now() + MOMENT;
+        loop {
+            let standings = self.build(fleet, accepted, declarations)?;
+            let is_building = standings.values().any(|standing| matches!(standing.build, BuildState::Building));
+            if !is_building || self.awaited == Some(accepted.revision.id) {
+                return Ok(standings);
+            }
+            if tokio::time::timeout_at(deadline, self.built.notified()).await.is_err() {
+                self.awaited = Some(accepted.revision.id);
+            }
+        }
     }
 
     /// Starts and collects builds; notes for each application the last state there is a module for.
@@ -294,7 +319,7 @@ impl Reconciler {
                 builds.forget(&name);
             }
             outcome.building.push(name.to_string());
-            self.wake.notify_one();
+            self.built.notify_one();
         }
     }
 
