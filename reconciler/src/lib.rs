@@ -14,6 +14,7 @@ mod hooks;
 mod options;
 pub mod plan;
 pub mod preview;
+mod proof;
 mod reconciler;
 mod release;
 mod rollout;
@@ -24,5 +25,6 @@ mod tally;
 
 pub use error::ReconcileError;
 pub use options::Options;
+pub use proof::proves_code;
 pub use reconciler::{Reconciler, Summary, Written};
 pub use run::{reconcile_once, run};

@@ -78,6 +78,7 @@ struct Question {
     head: gix::ObjectId,
     folder: String,
     prune: bool,
+    verify: bool,
 }
 
 /// The last state of an application for which there is a module.
@@ -246,6 +247,7 @@ impl Question {
             head,
             folder: spec.path().to_owned(),
             prune: spec.prunes(),
+            verify: spec.verify.is_some(),
         }
     }
 }

@@ -110,3 +110,74 @@ fn failed(run: &DeviceRun) -> bool {
 fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use kube::api::DynamicObject;
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::Watched;
+
+    fn device(view: &mut View, name: &str, room: &str, fleet: &str, phase: &str, run: Option<&str>) {
+        let runs: Vec<_> = run
+            .map(|phase| json!({ "name": "app", "release": Digest::of(b"r"), "phase": phase, "error": "trap" }))
+            .into_iter()
+            .collect();
+        let object: DynamicObject = serde_json::from_value(json!({
+            "apiVersion": "wasmbed.github.io/v0", "kind": "Device",
+            "metadata": { "name": name, "labels": { "room": room, "wasmbed.github.io/fleet": fleet } },
+            "spec": {}, "status": { "phase": phase, "applications": runs },
+        }))
+        .expect("a Device");
+        view.put(Watched::Devices, object);
+    }
+
+    fn spec(yaml: &str) -> ApplicationSpec {
+        serde_yaml::from_str(yaml).expect("a spec")
+    }
+
+    fn targets(view: &View, known: &mut Targets, yaml: &str) -> Vec<String> {
+        let fingerprint = Fingerprint::of(yaml.as_bytes());
+        let found = known.of(view, "f", &"app".into(), &spec(yaml), fingerprint);
+        found.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn targets_are_the_fleet_s_own_devices_and_follow_their_labels() {
+        let (mut view, mut known) = (View::default(), Targets::default());
+        device(&mut view, "d1", "hall", "f", "Connected", None);
+        device(&mut view, "d2", "attic", "f", "Connected", None);
+        device(&mut view, "d3", "hall", "other", "Connected", None);
+        let by_label = "{targetSelector: {matchLabels: {room: hall}}}";
+        assert_eq!(targets(&view, &mut known, by_label), ["d1"]);
+        assert_eq!(targets(&view, &mut known, "{targetDevices: [d2, d3, d9, d2]}"), ["d2"]);
+        assert_eq!(targets(&view, &mut known, "{targetDevices: {allDevices: true}}"), ["d1", "d2"]);
+        assert_eq!(targets(&view, &mut known, by_label), ["d1"]);
+        device(&mut view, "d2", "hall", "f", "Connected", None);
+        assert_eq!(targets(&view, &mut known, by_label), ["d1", "d2"]);
+        view.remove(Watched::Devices, "d1");
+        assert_eq!(targets(&view, &mut known, by_label), ["d2"]);
+    }
+
+    #[test]
+    fn devices_that_are_away_count_as_targets_and_as_nothing_else() {
+        let mut view = View::default();
+        for (name, phase, run) in [
+            ("d1", "Connected", Some("Running")),
+            ("d2", "Connected", Some("Completed")),
+            ("d3", "Connected", Some("Failed")),
+            ("d4", "Connected", None),
+            ("d5", "Disconnected", Some("Running")),
+            ("d6", "Connected", Some("Starting")),
+        ] {
+            device(&mut view, name, "hall", "f", phase, run);
+        }
+        let all: Vec<Arc<str>> = view.devices.keys().cloned().collect();
+        let counts = count(&view, &all, "app", Some(&Digest::of(b"r")));
+        assert_eq!(counts, Counts { targets: 6, connected: 5, updated: 2, running: 2, failed: 1 });
+        assert_eq!(count(&view, &all, "app", Some(&Digest::of(b"another"))).updated, 0);
+        assert_eq!(running_on(&view, &all, "app").iter().map(|name| &**name).collect::<Vec<_>>(), ["d1", "d2"]);
+        assert_eq!(first_error(&view, &all, "app").as_deref(), Some("on d3: trap"));
+    }
+}

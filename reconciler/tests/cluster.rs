@@ -400,3 +400,13 @@ async fn sources_that_were_built_before_need_no_builder_and_a_revert_goes_back_t
     let reverted = step(&mut reconciler).await;
     assert_eq!((reverted.held.len(), reverted.compiled, reverted.written), (0, 0, Written::default()));
 }
+
+#[tokio::test]
+async fn a_fleet_that_asks_for_signed_commits_follows_none_unverified() {
+    let world = World::new().await;
+    let url = world.repository.url();
+    world.fleet_spec(json!({ "url": url, "path": "fleet", "verify": { "secretRef": { "name": "keys" } } })).await;
+    let summary = world.reconcile().await;
+    assert_eq!((&*summary.held[0].reason, summary.written), ("CannotVerify", Written::default()));
+    assert!(world.names::<Device>().await.is_empty());
+}

@@ -90,6 +90,10 @@ impl Reconciler {
         spec: &FleetSpec,
         id: Oid,
     ) -> Result<Result<Accepted, Vec<Held>>, ReconcileError> {
+        if spec.verify.is_some() {
+            // Asked for and not there yet: to follow without looking would be worse than to stand still.
+            return Ok(Err(vec![unverified(&id.to_string())]));
+        }
         let revision = repository.revision(id)?;
         let reader = Reader {
             repository: repository.clone(),
@@ -277,6 +281,18 @@ fn is_back(deletion: &Deletion, declarations: &Declarations) -> bool {
     match deletion {
         Deletion::Object(id) => declarations.desired.contains_key(id),
         Deletion::Placement { .. } => false,
+    }
+}
+
+fn unverified(revision: &str) -> Held {
+    Held {
+        revision: revision.to_owned(),
+        application: None,
+        reason: "CannotVerify".to_owned(),
+        message: "Fleet.spec.verify asks for signed commits, which cannot be verified yet; remove it to follow the branch without"
+            .to_owned(),
+        file: None,
+        line: None,
     }
 }
 

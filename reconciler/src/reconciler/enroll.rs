@@ -8,11 +8,11 @@ use std::sync::Arc;
 use k8s_openapi::jiff::Timestamp;
 use wasmbed_api::declarations::set_public_key;
 use wasmbed_api::{FleetSpec, Name, PendingKey, PublicKey};
-use wasmbed_protocol::pairing::Proof;
 
 use super::{Accepted, Reconciler};
 use crate::declarations::Declarations;
 use crate::plan::{Kind, ObjectId};
+use crate::proof::proves_code;
 use crate::source::{Credentials, Remote, SourceError, local_path};
 
 impl Reconciler {
@@ -121,14 +121,5 @@ fn proved<'a>(
 fn proves(pending: &PendingKey, declarations: &Declarations, now: Timestamp) -> Option<Name> {
     let device = pending.paired_with.as_ref()?;
     let declared = declarations.device(&ObjectId::new(Kind::Device, device.as_str()))?;
-    let pairing = declared.spec.pairing.as_ref().filter(|_| declared.spec.public_key.is_none())?;
-    let knocked = pending.since.as_ref().map_or(now, |since| since.0);
-    if pairing.until.as_ref().is_some_and(|until| until.0 < knocked) {
-        return None;
-    }
-    let exporter = pending.exporter.as_ref()?.0.as_slice().try_into().ok()?;
-    let proof = Proof(pending.proof.as_ref()?.0.as_slice().try_into().ok()?);
-    let code = wasmbed_protocol::PublicKey(*pairing.public_key.as_bytes());
-    let key = wasmbed_protocol::PublicKey(*pending.public_key.as_bytes());
-    proof.verify(&code, &exporter, device.as_str(), &key).then(|| device.clone())
+    proves_code(pending, device.as_str(), &declared.spec, now).then(|| device.clone())
 }
