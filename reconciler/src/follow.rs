@@ -128,6 +128,7 @@ impl Fetcher {
         if let Some((of, mirror)) = &*open
             && of == url
             && mirror.repository().path().exists()
+            && !mirror.is_worn()
         {
             return Ok(mirror.clone());
         }

@@ -12,7 +12,7 @@ mod write;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use gix::remote::Direction;
@@ -25,6 +25,7 @@ pub use repository::{Entry, EntryKind, Repository, Revision};
 pub use watch::RefWatch;
 
 use error::classify;
+use repository::SLOTS;
 
 /// How long one fetch may take before it is given up.
 pub const FETCH_TIME_LIMIT: Duration = Duration::from_secs(120);
@@ -47,6 +48,8 @@ pub struct Remote {
 #[derive(Clone)]
 pub struct Mirror {
     repository: Repository,
+    /// Packs received through this handle.
+    received: Arc<AtomicUsize>,
 }
 
 impl Mirror {
@@ -58,7 +61,7 @@ impl Mirror {
     pub fn open(path: &Path) -> Result<Self, SourceError> {
         let cache_failed = |detail: String| SourceError::Cache { path: path.to_owned(), detail };
         if let Ok(repository) = Repository::open_isolated(path) {
-            return Ok(Self { repository });
+            return Ok(Self { repository, received: Arc::default() });
         }
         if path.exists() {
             tracing::warn!(path = %path.display(), "the repository cache is damaged; it is fetched anew");
@@ -67,7 +70,13 @@ impl Mirror {
         std::fs::create_dir_all(path).map_err(|e| cache_failed(e.to_string()))?;
         gix::init_bare(path).map_err(|e| cache_failed(e.to_string()))?;
         let repository = Repository::open_isolated(path)?;
-        Ok(Self { repository })
+        Ok(Self { repository, received: Arc::default() })
+    }
+
+    /// Whether it should be opened anew before long: a handle takes only so many packs.
+    #[must_use]
+    pub fn is_worn(&self) -> bool {
+        self.received.load(Ordering::Relaxed) > usize::from(SLOTS) / 2
     }
 
     /// The objects fetched so far.
@@ -91,10 +100,9 @@ impl Mirror {
             let remote = remote.clone();
             let interrupted = Arc::clone(&interrupt.0);
             move || {
-                let head = mirror.fetch_blocking(&remote, &interrupted);
-                mirror.repack_when_due();
                 // Nobody listens after the time limit.
-                let _ = answer.send(head);
+                let _ = answer.send(mirror.fetch_blocking(&remote, &interrupted));
+                mirror.repack_when_due();
             }
         };
         let spawned = std::thread::Builder::new().name("fetch".to_owned()).spawn(work);
@@ -150,6 +158,7 @@ impl Mirror {
         if repo.has_object(head) && self.repository.reference(&tracking) == Some(head) {
             return Ok(head);
         }
+        self.received.fetch_add(1, Ordering::Relaxed);
         prepared.receive(gix::progress::Discard, interrupt).map_err(fail)?;
         Ok(head)
     }

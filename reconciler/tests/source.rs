@@ -123,3 +123,26 @@ async fn a_push_rings_the_watch() {
     std::fs::remove_dir_all(fleet.bare()).expect("removed");
     assert!(!watch.is_current());
 }
+
+#[tokio::test]
+async fn many_fetches_do_not_leave_many_packs() {
+    let followed = Followed::new();
+    let mut head = String::new();
+    for number in 0..53 {
+        head = followed.fleet.write("a", &number.to_string()).push("another");
+        followed.fetch().await.expect("fetched");
+    }
+    let packs = || {
+        let folder = std::fs::read_dir(followed.mirror.repository().path().join("objects/pack")).expect("packs");
+        folder.flatten().filter(|file| file.path().extension().is_some_and(|extension| extension == "pack")).count()
+    };
+    // The fetch is answered before the housekeeping ends.
+    for _ in 0..1000 {
+        if packs() < 50 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(packs() < 50, "{} packs", packs());
+    assert!(followed.mirror.repository().resolve(&head).is_ok(), "and all of it can be read");
+}

@@ -7,6 +7,9 @@ use gix::bstr::ByteSlice;
 
 use super::SourceError;
 
+/// How many packs a handle on a mirror can have seen: each fetch that brings objects adds one, and gix forgets none.
+pub(super) const SLOTS: u16 = 2048;
+
 /// A Git repository to read from; cheap to clone, usable from any thread.
 #[derive(Clone)]
 pub struct Repository {
@@ -83,6 +86,7 @@ impl Repository {
     pub(super) fn open_isolated(path: &Path) -> Result<Self, SourceError> {
         let inner = gix::open::Options::isolated()
             .open_path_as_is(true)
+            .object_store_slots(gix::odb::store::init::Slots::Given(SLOTS))
             .with(gix::sec::Trust::Full)
             .open(path)
             .map_err(|e| SourceError::Cache { path: path.to_owned(), detail: e.to_string() })?;
