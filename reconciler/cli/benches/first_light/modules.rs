@@ -13,7 +13,8 @@ pub fn measure() -> Result<Vec<Figure>, CannotRun> {
     let modules = folder.path().join("modules");
     let mut command = program();
     command.args(["build", "--folder"]).arg(&fleet).arg("--to").arg(&modules);
-    command.arg("--state").arg(folder.path().join("state"));
+    // There lies `builder/`, with the library that the end-to-end tests compiled too.
+    command.arg("--state").arg(env!("CARGO_TARGET_TMPDIR"));
     let output = command.output().unwrap();
     assert!(
         output.status.success(),

@@ -47,6 +47,7 @@ pub(super) async fn say_ready(
     started: Instant,
 ) -> Result<()> {
     let mut counted = (0, 0, 0, 0);
+    let mut held = 0;
     let count = |applications: &[Application], devices: &[Device]| {
         let connected = devices.iter().filter(|device| phase(device) == Some(DevicePhase::Connected)).count();
         let expected = devices.iter().filter(|device| device.spec.is_running()).count();
@@ -54,7 +55,8 @@ pub(super) async fn say_ready(
     };
     wait_until(reached, |applications, devices, fleets| {
         let (connected, expected, running, all) = count(applications, devices);
-        let settled = running + applications.iter().filter(|app| is_held(app)).count();
+        held = applications.iter().filter(|app| is_held(app)).count();
+        let settled = running + held;
         let now = (connected, expected, running, all);
         if now != counted {
             print::progress(&format!(
@@ -67,9 +69,13 @@ pub(super) async fn say_ready(
     .await?;
     let seconds = started.elapsed().as_secs_f32();
     if output == Output::Json {
-        return print::json(&json!({ "event": "ready", "seconds": seconds }));
+        return print::json(&json!({ "event": "ready", "seconds": seconds, "held": held }));
     }
-    print::line(format_args!("ready after {seconds:.1} s. In another terminal:"))?;
+    let but = match held {
+        0 => String::new(),
+        _ => format!(", but {held} of {} applications are held: the status says why", counted.3),
+    };
+    print::line(format_args!("ready after {seconds:.1} s{but}. In another terminal:"))?;
     let program = std::env::current_exe()?;
     let program = program.display();
     let flag =

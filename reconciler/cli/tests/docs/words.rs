@@ -18,8 +18,8 @@ fn arguments(words: Vec<String>, program: &str) -> Option<Vec<String>> {
     let first = words.next()?;
     let called = first == program || first.ends_with(&format!("/{program}"));
     let rest: Vec<String> = words.collect();
-    // The name alone is a word of a sentence.
-    (called && !rest.is_empty()).then_some(rest)
+    // The name alone is a word of a sentence, and `wasmbed = ...` a line of a manifest.
+    (called && rest.first().is_some_and(|word| word != "=")).then_some(rest)
 }
 
 fn is_assignment(word: &str) -> bool {
@@ -66,6 +66,7 @@ fn a_shown_line_is_split_as_a_shell_does() {
         assert_eq!(commands(line, "wasmbed"), wanted, "{line}");
     };
     is("wasmbed", &[]);
+    is("wasmbed = { path = \"../sdk\" }", &[]);
     is("$ wasmbed up --state /tmp/x   # everything", &[&["up", "--state", "/tmp/x"]]);
     is("cd fleet && target/release/wasmbed status | less", &[&["status"]]);
     is("WASMBED_STATE=/x wasmbed enroll d --key 'ssh-ed25519 AAAA'", &[&["enroll", "d", "--key", "ssh-ed25519 AAAA"]]);
