@@ -49,6 +49,9 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result
     let work = async {
         let _watches = cluster.watch().await;
         let (changed, wake, built) = (cluster.changed(), reconciler.wake(), reconciler.built());
+        if reconciler.fleet().is_none() {
+            tracing::info!(namespace = cluster.namespace(), "waits for the one Fleet of the namespace");
+        }
         loop {
             let fleet = reconciler.fleet().map(|(_, fleet)| (*fleet.spec).clone());
             specs.send_if_modified(|known| {
