@@ -38,6 +38,10 @@ impl Reconciler {
             self.plain_statuses(name, declarations.as_ref(), now, &mut writes);
         }
         self.write(writes, summary).await;
+        if !summary.failures.is_empty() {
+            // What could not be written is looked at again.
+            self.reported.devices = None;
+        }
         let status = self.fleet_status(name, fleet, summary, now);
         let before = FleetStatus { conditions: sorted(&fleet.status.conditions), ..fleet.status.clone() };
         if status != before {
