@@ -154,10 +154,16 @@ impl Link {
                 actions.push_back(Action::Send { connection: self.connection, bytes: last });
             }
         }
-        if !matches!(self.state, State::Waiting { .. }) {
-            actions.push_back(Action::Close { connection: self.connection });
-            self.down(reason.to_string(), retry_ms, now);
+        if let State::Waiting { until } = &mut self.state {
+            // The gateway said why and closed in one breath: what it said is the reason, and when to come again.
+            if let Some(LinkEvent::Down { reason: closed }) = self.events.back_mut() {
+                *closed = reason.to_string();
+                *until = retry_ms.map_or(*until, |delay| now + delay);
+            }
+            return;
         }
+        actions.push_back(Action::Close { connection: self.connection });
+        self.down(reason.to_string(), retry_ms, now);
     }
 
     /// A session came of it: the next failure is the first again.

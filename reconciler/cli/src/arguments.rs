@@ -153,6 +153,9 @@ pub(crate) struct Logs {
     /// A device or an application [default: all of them]
     #[arg(value_name = "DEVICE|APP")]
     pub name: Option<String>,
+    /// Show too when devices and applications on them change their phases
+    #[arg(long)]
+    pub phases: bool,
     /// Go on with what comes
     #[arg(short, long)]
     pub follow: bool,

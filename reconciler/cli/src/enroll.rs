@@ -9,8 +9,9 @@ use kube::ResourceExt;
 use kube::api::Api;
 use serde_json::json;
 use wasmbed_api::declarations::{Object, parse, set_public_key};
-use wasmbed_api::{Gateway, Name, PendingKey, PublicKey};
+use wasmbed_api::{DeviceSpec, Gateway, Name, PendingKey, PublicKey};
 use wasmbed_protocol::pairing::Code;
+use wasmbed_reconciler::proves_code;
 
 use crate::arguments::{Enroll, Output};
 use crate::print::{self, Table};
@@ -26,12 +27,16 @@ pub(crate) async fn run(arguments: &Enroll, output: Output) -> Result<()> {
     match &arguments.pair {
         Some(duration) => pair(&device, duration, output),
         None => {
-            // A key that is written out needs no API.
-            let key = match arguments.key.as_deref().and_then(|key| key.parse().ok()) {
-                Some(key) => key,
-                None => choose(&pending(arguments).await?, &device, arguments.key.as_deref())?,
+            let declared = Declared::find(&arguments.folder, &device)?;
+            let key = match arguments.key.as_deref() {
+                // A key that is written out needs no API.
+                Some(wanted) => match wanted.parse() {
+                    Ok(key) => key,
+                    Err(_) => named(&pending(arguments).await?, wanted)?,
+                },
+                None => proved(&pending(arguments).await?, &device, &declared.spec)?,
             };
-            compose(&arguments.folder, &device, &key, output)
+            compose(&arguments.folder, &device, &declared, &key, output)
         }
     }
 }
@@ -74,42 +79,68 @@ fn list(pending: &[(String, PendingKey)], output: Output) -> Result<()> {
     print::line("\nto enroll one: wasmbed enroll DEVICE --key 'ssh-ed25519 ...' --folder CLONE")
 }
 
-/// The key to give to `device`: the one named, or the only one that proved a code of it.
-fn choose(pending: &[(String, PendingKey)], device: &Name, wanted: Option<&str>) -> Result<PublicKey> {
-    let mut keys: Vec<PublicKey> = pending
-        .iter()
-        .filter(|(_, key)| match wanted {
-            Some(wanted) => {
-                let text = key.public_key.to_string();
-                text.starts_with(wanted) || text.starts_with(&format!("ssh-ed25519 {wanted}"))
+/// The Device as the folder declares it.
+struct Declared {
+    file: String,
+    bytes: Vec<u8>,
+    spec: DeviceSpec,
+}
+
+impl Declared {
+    fn find(folder: &Path, device: &Name) -> Result<Self> {
+        for (file, bytes) in declaration_files::read(folder)? {
+            let spec = parse(&bytes).declarations.into_iter().find_map(|declaration| match declaration.object {
+                Object::Device(found) if found.metadata.name.as_deref() == Some(device.as_str()) => Some(found.spec),
+                _ => None,
+            });
+            if let Some(spec) = spec {
+                return Ok(Self { file, bytes, spec });
             }
-            None => key.paired_with.as_ref() == Some(device),
-        })
-        .map(|(_, key)| key.public_key)
-        .collect();
-    keys.sort();
-    keys.dedup();
-    match (keys.as_slice(), wanted) {
-        ([key], _) => Ok(*key),
-        ([], Some(wanted)) => bail!("no pending key is or begins with {wanted:?}; `wasmbed enroll` lists them"),
-        ([], None) => {
-            bail!("no pending key proved a code of {device}; name one with --key (`wasmbed enroll` lists them)")
         }
-        (_, Some(wanted)) => bail!("{} pending keys begin with {wanted:?}: write more of it", keys.len()),
-        (_, None) => bail!("{} keys proved a code of {device}: name the right one with --key", keys.len()),
+        bail!("no file below {} declares a Device {device}: name the fleet's folder with --folder", folder.display())
     }
 }
 
+/// The pending key that begins as a person wrote it.
+fn named(pending: &[(String, PendingKey)], wanted: &str) -> Result<PublicKey> {
+    let begins = |key: &PublicKey| {
+        let text = key.to_string();
+        text.starts_with(wanted) || text.starts_with(&format!("ssh-ed25519 {wanted}"))
+    };
+    match distinct(pending, |key| begins(&key.public_key)).as_slice() {
+        [key] => Ok(*key),
+        [] => bail!("no pending key is or begins with {wanted:?}; `wasmbed enroll` lists them"),
+        keys => bail!("{} pending keys begin with {wanted:?}: write more of it", keys.len()),
+    }
+}
+
+/// The only pending key that proved the code of `device`. The proof is verified here: a gateway's word for it is not
+/// enough to commit a key.
+fn proved(pending: &[(String, PendingKey)], device: &Name, spec: &DeviceSpec) -> Result<PublicKey> {
+    let now = Timestamp::now();
+    match distinct(pending, |key| proves_code(key, device.as_str(), spec, now)).as_slice() {
+        [key] => Ok(*key),
+        [] => bail!(
+            "no pending key proved a code of {device} that is declared and has not expired; name a key with --key \
+             (`wasmbed enroll` lists them), or make a new code with --pair"
+        ),
+        keys => bail!(
+            "{} keys proved the code of {device}, so it is known to others: make a new one with --pair",
+            keys.len()
+        ),
+    }
+}
+
+fn distinct(pending: &[(String, PendingKey)], wanted: impl Fn(&PendingKey) -> bool) -> Vec<PublicKey> {
+    let mut keys: Vec<_> = pending.iter().filter(|(_, key)| wanted(key)).map(|(_, key)| key.public_key).collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
 /// Writes the key into the declaration and commits it.
-fn compose(folder: &Path, device: &Name, key: &PublicKey, output: Output) -> Result<()> {
-    let declares = |bytes: &[u8]| {
-        let is_it = |object: &Object| object.kind() == "Device" && object.name() == device.as_str();
-        parse(bytes).declarations.iter().any(|declaration| is_it(&declaration.object))
-    };
-    let files = declaration_files::read(folder)?;
-    let Some((file, bytes)) = files.iter().find(|(_, bytes)| declares(bytes)) else {
-        bail!("no file below {} declares a Device {device}: name the fleet's folder with --folder", folder.display());
-    };
+fn compose(folder: &Path, device: &Name, declared: &Declared, key: &PublicKey, output: Output) -> Result<()> {
+    let Declared { file, bytes, .. } = declared;
     let changed = set_public_key(bytes, device, key).with_context(|| file.clone())?;
     let path = folder.join(file);
     std::fs::write(&path, changed).with_context(|| format!("cannot write {}", path.display()))?;

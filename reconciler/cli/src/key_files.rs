@@ -12,6 +12,9 @@ use wasmbed_protocol::{KeySet, SigningKey};
 
 use crate::state_folder::StateFolder;
 
+/// Keys of one sort in a KeySet: the new one and the one before, so that what was signed by it is still believed.
+const KEPT: usize = 2;
+
 /// The key `name`, made if it is not there.
 ///
 /// # Errors
@@ -50,15 +53,17 @@ pub(crate) fn load(path: &Path) -> Result<SigningKey> {
     }
 }
 
-/// Puts a new key in the place of `name`; the old one stays beside it as `NAME.key.old`.
+/// Puts a new key in the place of `name`, and signs the next KeySet, which names it. The old one stays beside it as
+/// `NAME.key.old`. Cut short anywhere, the next [`key_set`] completes it.
 ///
 /// # Errors
 /// When the files cannot be written.
-pub(crate) fn replace(state: &StateFolder, name: &str) -> Result<SigningKey> {
+pub(crate) fn replace(state: &StateFolder, fleet: &str, name: &str) -> Result<KeySet> {
     let path = state.key(name);
     let old = path.with_extension("key.old");
     std::fs::rename(&path, &old).with_context(|| format!("cannot keep the old key as {}", old.display()))?;
-    load_or_create(state, name)
+    load_or_create(state, name)?;
+    Ok(key_set(state, fleet)?.0)
 }
 
 /// The KeySet of the state folder, made of its keys if there is none. Returns it beside its signed bytes.
@@ -70,15 +75,21 @@ pub(crate) fn key_set(state: &StateFolder, fleet: &str) -> Result<(KeySet, Vec<u
     match std::fs::read(&path) {
         Ok(signed) => {
             let root = load(&state.key("root"))?.public();
-            let set = KeySet::verify(&signed, &root, fleet, 0).with_context(|| {
+            let mut set = KeySet::verify(&signed, &root, fleet, 0).with_context(|| {
                 format!("{}: restore it from a backup, or start a new fleet with another --state", path.display())
             })?;
+            if complete(state, &mut set)? {
+                set.epoch += 1;
+                let signed = sign_key_set(state, &set)?;
+                return Ok((set, signed));
+            }
             Ok((set, signed))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let public = |name| Ok::<_, anyhow::Error>(load_or_create(state, name)?.public());
             let set = KeySet {
-                epoch: 1,
+                // Above that of any KeySet that may have been lost with the file: devices refuse a lower one for good.
+                epoch: u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(1),
                 fleet: fleet.to_owned(),
                 release: vec![public("release")?],
                 assignment: vec![public("assignment")?],
@@ -89,6 +100,24 @@ pub(crate) fn key_set(state: &StateFolder, fleet: &str) -> Result<(KeySet, Vec<u
         }
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
+}
+
+/// Adds to `set` the keys of the state folder that it lacks, as after a rotation that was cut short; says whether it
+/// lacked any.
+fn complete(state: &StateFolder, set: &mut KeySet) -> Result<bool> {
+    let mut lacked = false;
+    for (name, keys) in [("release", &mut set.release), ("assignment", &mut set.assignment)] {
+        let key = load_or_create(state, name)?.public();
+        if !keys.contains(&key) {
+            keys.insert(0, key);
+            keys.truncate(KEPT);
+            lacked = true;
+        }
+    }
+    let ca = load_or_create(state, "gateway-ca")?.public();
+    lacked |= set.gateway_ca != ca;
+    set.gateway_ca = ca;
+    Ok(lacked)
 }
 
 /// Signs `set` with the root key and stores it.

@@ -8,9 +8,6 @@ use crate::arguments::{KeyName, Keys, KeysWhat, Output};
 use crate::state_folder::StateFolder;
 use crate::{key_files, print};
 
-/// Keys of one sort in a KeySet: the new one and the one before, so that what was signed by it is still believed.
-const KEPT: usize = 2;
-
 /// Shows the fleet's keys, or replaces one.
 ///
 /// # Errors
@@ -26,7 +23,7 @@ pub(crate) fn run(arguments: &Keys, output: Output) -> Result<()> {
     if let KeysWhat::Rotate { key } = arguments.what {
         let _lock =
             state.lock().context("a key is replaced while nothing runs; `wasmbed up` publishes it when it starts")?;
-        rotate(&state, &mut set, key)?;
+        set = rotate(&state, &set.fleet, key)?;
     }
     let list = |keys: &[wasmbed_protocol::PublicKey]| keys.iter().map(text).collect::<Vec<_>>();
     let view = json!({
@@ -46,25 +43,13 @@ pub(crate) fn run(arguments: &Keys, output: Output) -> Result<()> {
     print::line(format_args!("gateway CA  {}", text(&set.gateway_ca)))
 }
 
-fn rotate(state: &StateFolder, set: &mut KeySet, key: KeyName) -> Result<()> {
+fn rotate(state: &StateFolder, fleet: &str, key: KeyName) -> Result<KeySet> {
     let name = match key {
         KeyName::Release => "release",
         KeyName::Assignment => "assignment",
         KeyName::GatewayCa => "gateway-ca",
     };
-    let new = key_files::replace(state, name)?.public();
-    let put = |keys: &mut Vec<_>| {
-        keys.insert(0, new);
-        keys.truncate(KEPT);
-    };
-    match key {
-        KeyName::Release => put(&mut set.release),
-        KeyName::Assignment => put(&mut set.assignment),
-        KeyName::GatewayCa => set.gateway_ca = new,
-    }
-    set.epoch += 1;
-    key_files::sign_key_set(state, set)?;
-    Ok(())
+    key_files::replace(state, fleet, name)
 }
 
 fn text(key: &wasmbed_protocol::PublicKey) -> String {

@@ -14,10 +14,15 @@ use crate::state_folder::StateFolder;
 /// When `wasmbed up` does not run there.
 pub(crate) async fn run(arguments: &Logs, output: Output) -> Result<()> {
     // A name is a device's or an application's; both are asked for and told apart here.
-    let filter = LiveFilter { kind: Some("log".to_owned()), follow: arguments.follow, ..LiveFilter::default() };
+    let filter = LiveFilter { follow: arguments.follow, ..LiveFilter::default() };
     let wanted = arguments.name.as_deref();
     let wants = |event: &LiveEvent| {
-        wanted.is_none_or(|name| event.device == name || event.application.as_deref() == Some(name))
+        let is_shown = match event.kind {
+            LiveKind::Log { .. } => true,
+            LiveKind::Phase { .. } => arguments.phases,
+            _ => false,
+        };
+        is_shown && wanted.is_none_or(|name| event.device == name || event.application.as_deref() == Some(name))
     };
     each(&arguments.state, &filter, |event| if wants(&event) { show(&event, output) } else { Ok(()) }).await
 }
@@ -52,11 +57,16 @@ fn show(event: &LiveEvent, output: Output) -> Result<()> {
     if output == Output::Json {
         return print::json(event);
     }
-    let LiveKind::Log { level, text } = &event.kind else { return Ok(()) };
+    let what = match &event.kind {
+        LiveKind::Log { level, text } if level == "output" => printable(text),
+        LiveKind::Log { level, text } => format!("{level}: {}", printable(text)),
+        LiveKind::Phase { phase, reason: None } => format!("is {phase}"),
+        LiveKind::Phase { phase, reason: Some(reason) } => format!("is {phase}: {}", printable(reason)),
+        _ => return Ok(()),
+    };
     let whose =
         event.application.as_deref().map_or_else(|| event.device.clone(), |app| format!("{}/{app}", event.device));
-    let level = if level == "output" { String::new() } else { format!("{level}: ") };
-    print::line(format_args!("{} {whose} {level}{}", clock(event), printable(text)))
+    print::line(format_args!("{} {whose} {what}", clock(event)))
 }
 
 /// A device's text without what would steer the reader's terminal.

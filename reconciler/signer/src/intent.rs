@@ -93,9 +93,11 @@ impl Intents {
         self.applications.as_mut().is_some_and(|applications| applications.remove(name).is_some())
     }
 
-    /// Forgets a Rollout.
+    /// A Rollout was deleted. While its Application stands, somebody did that by hand: the last decision holds until the
+    /// reconciler has written it again, instead of the application being erased everywhere in between.
     pub(crate) fn delete_rollout(&mut self, name: &str) -> bool {
-        self.rollouts.as_mut().is_some_and(|rollouts| rollouts.remove(name).is_some())
+        let stands = self.applications.as_ref().is_some_and(|applications| applications.contains_key(name));
+        !stands && self.rollouts.as_mut().is_some_and(|rollouts| rollouts.remove(name).is_some())
     }
 
     /// Takes the complete list of Devices in.
@@ -236,6 +238,17 @@ mod tests {
         assert_eq!(names(&intents), ["by-label", "by-name"]);
         assert!(intents.delete_application("by-label"));
         assert_eq!(names(&intents), ["by-name"]);
+    }
+
+    #[test]
+    fn a_rollout_deleted_by_hand_erases_nothing() {
+        let spec = json!({ "source": { "path": "a" }, "targetDevices": ["d"] });
+        let mut intents = all(&[device("d")], vec![application("a", spec)], &[rollout("a", 'a')]);
+        assert!(!intents.delete_rollout("a"));
+        assert_eq!(intents.entries("d", &thumbprint()).expect("known").len(), 1);
+        assert!(intents.delete_application("a"));
+        assert!(intents.delete_rollout("a"));
+        assert_eq!(intents.entries("d", &thumbprint()), Ok(vec![]));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use tokio::sync::watch;
+use wasmbed_protocol::limits::MAX_APPLICATIONS;
 use wasmbed_protocol::signed::{Entry, RunState};
 use wasmbed_protocol::{Assignment, Nonce, ReleaseDigest, SigningKey, Thumbprint};
 use wasmbed_streams::sessions::{AssignmentPush, Session, SessionEvent};
@@ -73,7 +74,7 @@ impl Signing {
     fn assign(&self, live: &Live, intents: &Intents) -> Option<(Entries, AssignmentPush)> {
         let Session { session, gateway, device, thumbprint, nonce } = &live.session;
         let thumbprint = Thumbprint(*thumbprint);
-        let entries = match intents.entries(device, &thumbprint) {
+        let entries = match intents.entries(device, &thumbprint).map(|entries| bounded(device, entries)) {
             Ok(entries) if live.sent.as_ref() == Some(&entries) => return None,
             Ok(entries) => entries,
             Err(unknown) => {
@@ -102,6 +103,21 @@ impl Signing {
             }
         }
     }
+}
+
+/// The first [`MAX_APPLICATIONS`] applications, by their names: what is too much stays away, and the rest goes on.
+fn bounded(device: &str, mut entries: Entries) -> Entries {
+    if entries.len() > MAX_APPLICATIONS {
+        let left_out: Vec<&str> = entries[MAX_APPLICATIONS..].iter().map(|entry| entry.application.as_str()).collect();
+        tracing::error!(
+            device,
+            most = MAX_APPLICATIONS,
+            left_out = left_out.join(","),
+            "more applications target this device than it can hold; let fewer target it"
+        );
+        entries.truncate(MAX_APPLICATIONS);
+    }
+    entries
 }
 
 fn entry(entry: &wasmbed_rollout::Entry<wasmbed_api::Digest>) -> Entry {

@@ -19,7 +19,7 @@ pub const PATH: &str = "/v1/live";
 /// Events kept for each device, for `wasmbed logs` without `-f` and for results.
 const KEPT_PER_DEVICE: usize = 64;
 /// Devices with kept events; the one that has been silent longest goes first.
-const KEPT_DEVICES: usize = 4096;
+const KEPT_DEVICES: usize = 1024;
 /// Events a slow reader may be behind before it loses the oldest.
 const BEHIND: usize = 4096;
 

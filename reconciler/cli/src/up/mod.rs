@@ -10,6 +10,7 @@ mod shutdown;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use tokio::task::{JoinError, JoinHandle};
 use wasmbed_emulator::{Process, ProcessSpec};
 use wasmbed_streams::live::{self, LiveHub};
 
@@ -72,7 +73,7 @@ async fn run_here(arguments: arguments::Up, output: Output) -> Result<()> {
     let hub = LiveHub::default();
     let _live = wasmbed_streams::serve(&state.live_socket(), live::router(hub.clone())).await?;
     let (serving, told) = shutdown();
-    let gateways = tokio::spawn(
+    let mut gateways = tokio::spawn(
         Gateways {
             client: api.client.clone(),
             namespace: arguments.fleet.clone(),
@@ -83,7 +84,7 @@ async fn run_here(arguments: arguments::Up, output: Output) -> Result<()> {
         }
         .run(told.clone()),
     );
-    let reconciler = tokio::task::spawn_local(wasmbed_reconciler::run(
+    let mut reconciler = tokio::task::spawn_local(wasmbed_reconciler::run(
         wasmbed_reconciler::Options {
             client: api.client.clone(),
             namespace: arguments.fleet.clone(),
@@ -95,7 +96,7 @@ async fn run_here(arguments: arguments::Up, output: Output) -> Result<()> {
         told.told(),
     ));
     let (emulating, told) = shutdown();
-    let emulator = tokio::spawn(wasmbed_emulator::run(
+    let mut emulator = tokio::spawn(wasmbed_emulator::run(
         wasmbed_emulator::Options {
             client: api.client.clone(),
             namespace: arguments.fleet.clone(),
@@ -110,25 +111,48 @@ async fn run_here(arguments: arguments::Up, output: Output) -> Result<()> {
 
     banner::say_where(&arguments, &state, &api.address(), &url, output)?;
     let reached = Reached { client: api.client.clone(), namespace: arguments.fleet.clone() };
-    let mut end = std::pin::pin!(end);
-    tokio::select! {
-        () = &mut end => {}
-        said = banner::say_ready(&arguments, &state, &reached, output, started) => {
-            said?;
-            end.await;
-        }
-    }
+    let ready = async {
+        banner::say_ready(&arguments, &state, &reached, output, started).await?;
+        std::future::pending::<Result<()>>().await
+    };
+    let ended = tokio::select! {
+        () = end => Ok(()),
+        said = ready => said,
+        // A part that ends by itself ends all of it, with its reason: half a fleet that looks alive is worse.
+        ended = &mut reconciler => Err(why("reconciler", ended.map(|ended| ended.err().map(Into::into)))),
+        ended = &mut gateways => Err(why("gateways", ended.map(|()| None))),
+        ended = &mut emulator => Err(why("emulator", ended.map(|()| None))),
+    };
 
     // Devices first, so that they end in order; what they stand on after them.
     print::progress("ending");
     emulating.pull();
-    emulator.await.context("the emulator failed")?;
+    finish("emulator", emulator).await;
     serving.pull();
-    gateways.await.context("the gateways failed")?;
-    reconciler.await.context("the reconciler failed")?.context("the reconciler ended")?;
+    finish("gateways", gateways).await;
+    finish("reconciler", reconciler).await;
     builder.stop().await;
     signer.stop().await;
-    Ok(())
+    ended
+}
+
+/// Waits for a part that was told to end, unless it has ended already.
+async fn finish<T>(part: &str, task: JoinHandle<T>) {
+    if task.is_finished() {
+        return;
+    }
+    if let Err(error) = task.await {
+        tracing::error!(part, %error, "a part failed while it ended");
+    }
+}
+
+/// Why a part ended that was to run on.
+fn why(part: &str, ended: Result<Option<anyhow::Error>, JoinError>) -> anyhow::Error {
+    match ended {
+        Ok(Some(error)) => error.context(format!("the {part} cannot run")),
+        Ok(None) => anyhow::anyhow!("the {part} ended by itself; start `wasmbed up` again"),
+        Err(error) => anyhow::Error::from(error).context(format!("the {part} failed; start `wasmbed up` again")),
+    }
 }
 
 /// The fleet's keys, as this process needs them.

@@ -104,7 +104,7 @@ impl Up {
 
     /// What `wasmbed logs -f` prints, as JSON lines.
     pub fn logs(&self, name: &str) -> Running {
-        Running::start("wasmbed logs", &mut self.command(&["logs", "-f", "--output", "json", name]))
+        Running::start("wasmbed logs", &mut self.command(&["logs", "-f", "--phases", "--output", "json", name]))
     }
 
     /// What `wasmbed status --output json` prints.

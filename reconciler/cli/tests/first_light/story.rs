@@ -86,7 +86,7 @@ fn a_push_reaches_the_devices_and_a_revert_takes_it_back() {
     let steps: [Step; 11] = [
         ("a push brings new output", Story::a_push_brings_new_output),
         ("a compile error is reported while the old module runs on", Story::a_compile_error_is_reported),
-        ("a revert needs neither a build nor a download", Story::a_revert_needs_neither_build_nor_download),
+        ("a revert needs no build", Story::a_revert_needs_no_build),
         ("a device that was off catches up", Story::a_device_that_was_off_catches_up),
         ("drift is put back", Story::drift_is_put_back),
         ("deleted statuses come back", Story::deleted_statuses_come_back),
@@ -175,7 +175,8 @@ impl Story {
         self.says("two ");
     }
 
-    fn a_revert_needs_neither_build_nor_download(&mut self) {
+    /// That nothing is downloaded either is shown where bytes are counted: in the tests of `wasmbed-device`.
+    fn a_revert_needs_no_build(&mut self) {
         self.repository.write("apps/ticker/src/main.rs", &ticker("three"));
         self.repository.push("Say three");
         self.says("three ");
@@ -184,14 +185,8 @@ impl Story {
         let builder = self.up.child("builder").expect("the builder runs");
         signal(builder, "STOP");
         self.repository.revert();
-        let mut fetched = false;
-        self.first.out.next("the old output", |line| {
-            let text = text(line)?;
-            fetched |= text.contains("fetch");
-            text.starts_with("two ").then_some(())
-        });
+        self.says("two ");
         signal(builder, "CONT");
-        assert!(!fetched, "the device still has the old module");
     }
 
     fn wait_stable(&self, application: &str) {

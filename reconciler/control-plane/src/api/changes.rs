@@ -197,7 +197,11 @@ impl<'a> Write<'a> {
     /// What was wrong before and is as wrong now is not held against an update.
     pub(crate) fn check(&self, new: &mut Value, live: Option<&Value>) -> Result<(), ApiError> {
         let resource = self.resource();
-        schema::fill_defaults(&resource.schema, new);
+        // Bodies have lost their nulls when they were read; those of an applied configuration of a custom resource stay.
+        match resource.is_custom() {
+            true => schema::fill_defaults_keeping_nulls(&resource.schema, new),
+            false => schema::fill_defaults(&resource.schema, new),
+        }
         builtin::settle(resource, new);
         metadata::drop_empty(new);
         let mut causes = Vec::new();

@@ -35,6 +35,7 @@ pub(crate) async fn create(write: &Write<'_>, mut object: Value) -> Result<Answe
         }
         crate::schema::fill_defaults(&write.resource().schema, &mut object);
         builtin::settle(write.resource(), &mut object);
+        metadata::drop_empty(&mut object);
         let tracked = track_update(&Value::Object(Map::new()), object, &write.scope());
         match store_new(write, tracked).await {
             Err(error) if error.reason == "AlreadyExists" && generates && attempt < NAME_ATTEMPTS => {}

@@ -45,7 +45,9 @@ struct DeleteOptions {
 }
 
 fn read_options(options: &Options, headers: &HeaderMap, body: &Bytes) -> Result<DeleteOptions, ApiError> {
-    let body = if body.is_empty() {
+    // A body is believed instead of the query, as Kubernetes does.
+    let query = body.is_empty();
+    let body = if query {
         json!({})
     } else if media_type(headers) == "application/yaml" {
         decode::yaml(body)?.value
@@ -53,7 +55,7 @@ fn read_options(options: &Options, headers: &HeaderMap, body: &Bytes) -> Result<
         decode::json(body)?.value
     };
     let text = |path: &str| body.pointer(path).and_then(Value::as_str).map(str::to_owned);
-    let policy = text("/propagationPolicy").or_else(|| options.propagation.clone());
+    let policy = if query { options.propagation.clone() } else { text("/propagationPolicy") };
     let dependents = match policy.as_deref() {
         None | Some("Background" | "Foreground") => Dependents::Go,
         Some("Orphan") => Dependents::Stay,
@@ -74,7 +76,7 @@ fn read_options(options: &Options, headers: &HeaderMap, body: &Bytes) -> Result<
     Ok(DeleteOptions {
         uid: text("/preconditions/uid"),
         version: text("/preconditions/resourceVersion"),
-        dry_run: options.dry_run || body["dryRun"] == json!(["All"]),
+        dry_run: (query && options.dry_run) || body["dryRun"] == json!(["All"]),
         dependents: if orphan { Dependents::Stay } else { dependents },
     })
 }

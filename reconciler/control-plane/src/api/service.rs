@@ -155,6 +155,9 @@ async fn objects_answer(
             let answer = update::patch(write(shared, &path, &options, Vec::new()), headers, &body).await?;
             respond(&path, answer, accepted, &options)
         }
+        (&Method::PUT | &Method::PATCH, None) if path.resource.is_custom() => {
+            Err(ApiError::bad_request("name must be provided"))
+        }
         _ => Err(ApiError::method_not_allowed()),
     }
 }

@@ -57,6 +57,7 @@ pub(crate) async fn replace(write: &Write<'_>, mut object: Value) -> Result<Answ
         metadata::keep_system_fields(&mut new, live);
         schema::fill_defaults(&resource.schema, &mut new);
         super::builtin::settle(resource, &mut new);
+        metadata::drop_empty(&mut new);
         Ok(Some(track_update(live, new, &write.scope())))
     })
     .await
@@ -140,6 +141,7 @@ async fn patched(write: &Write<'_>, patch: impl Fn(&mut Value) -> Result<(), Api
         metadata::keep_system_fields(&mut new, live);
         schema::fill_defaults(&resource.schema, &mut new);
         super::builtin::settle(resource, &mut new);
+        metadata::drop_empty(&mut new);
         Ok(Some(track_update(live, new, &write.scope())))
     })
     .await?;

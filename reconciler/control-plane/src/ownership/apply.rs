@@ -91,6 +91,9 @@ fn unowned() -> FieldSet {
 pub(crate) fn apply(live: &Value, config: &Value, scope: &Scope<'_>, force: bool) -> Result<Option<Value>, ApplyError> {
     let mut managers = live_managers(live);
     let before = managers.clone();
+    if managers.0.is_empty() && exists(live) {
+        managers = managers_before_first_apply(live, scope);
+    }
     let live_bare = without_managed_fields(live);
     let schema = Some(scope.schema);
     let merged = merge(schema, &live_bare, config)
@@ -129,6 +132,10 @@ pub(crate) fn apply(live: &Value, config: &Value, scope: &Scope<'_>, force: bool
 /// Accounts for a create or an update: `new` is the object as it will be stored, with the `managedFields` of the request.
 pub(crate) fn track_update(live: &Value, new: Value, scope: &Scope<'_>) -> Value {
     let mut managers = managers_of_request(live, &new, scope.subresource);
+    // Nobody keeps account of an object whose managers were reset, until it is applied to.
+    if managers.0.is_empty() && exists(live) {
+        return without_managed_fields(&new);
+    }
     let (live, new) = (without_managed_fields(live), without_managed_fields(&new));
     let comparison = scope.compare(&live, &new);
     let updater = scope.manager(false);
@@ -148,6 +155,17 @@ pub(crate) fn track_update(live: &Value, new: Value, scope: &Scope<'_>) -> Value
     managers.drop_empty();
     managers.cap();
     with_managed_fields(new, managers)
+}
+
+/// Whether an object is stored already.
+fn exists(live: &Value) -> bool {
+    live.pointer("/metadata/uid").is_some()
+}
+
+/// The managers of an object nobody kept account of: all it holds was there before the first apply.
+fn managers_before_first_apply(live: &Value, scope: &Scope<'_>) -> Managers {
+    let scope = Scope { manager: "before-first-apply", ..scope.clone() };
+    live_managers(&track_update(&Value::Object(Map::new()), without_managed_fields(live), &scope))
 }
 
 /// What the applier owned and no longer names goes, unless another manager owns it.

@@ -186,6 +186,13 @@ fn an_empty_list_of_managers_resets_and_garbage_is_not_believed() {
     reset["metadata"]["managedFields"] = json!([{}]);
     let out = track_update(&object, reset, &scope(&schema(), "u"));
     assert_eq!(out["metadata"]["managedFields"], Value::Null);
+    let mut stored = out;
+    stored["metadata"]["uid"] = "u".into();
+    let out = track_update(&stored, stored.clone(), &scope(&schema(), "u"));
+    assert_eq!(out["metadata"]["managedFields"], Value::Null, "nobody keeps account any more");
+    assert_eq!(conflict(&stored, "y", json!({"a": "2"})).1, [".spec.a"]);
+    let object_again = applied(&stored, "y", json!({"a": "1"}));
+    assert_eq!(owned(&object_again, "before-first-apply"), json!({"f:spec": {".": {}, "f:a": {}}}));
     let mut garbage = object.clone();
     garbage["metadata"]["managedFields"] = json!([{"operation": "Nonsense"}]);
     let out = track_update(&object, garbage, &scope(&schema(), "u"));

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::field_set::{FieldSet, PathElement};
-use super::shape::{Shape, common_shape, element};
+use super::shape::{Shape, common_shape, element, shape};
 use crate::schema::Schema;
 
 /// What changed between two values.
@@ -52,7 +52,12 @@ fn compare_at(
             match (old, new) {
                 (None, _) => out.added.insert(path),
                 (_, None) => out.removed.insert(path),
-                _ => out.modified.insert(path),
+                (Some(old), Some(new)) => {
+                    // What lay below a value of another form is gone with it, or new.
+                    below(schema, old, new, path, &mut out.removed);
+                    below(schema, new, old, path, &mut out.added);
+                    out.modified.insert(path);
+                }
             }
             return;
         }
@@ -78,6 +83,19 @@ fn compare_at(
         (_, None) => out.removed.insert(path),
         _ => {}
     }
+}
+
+/// Adds what lies below `value`, if `other` has not its form.
+fn below(schema: Option<&Schema>, value: &Value, other: &Value, path: &mut Vec<PathElement>, set: &mut FieldSet) {
+    let form = shape(schema, value);
+    if form == Shape::Leaf || value.is_null() || other.is_null() || form == shape(schema, other) {
+        return;
+    }
+    let mut all = Comparison::default();
+    compare_at(schema, None, Some(value), path, &mut all);
+    let mut itself = FieldSet::default();
+    itself.insert(path);
+    *set = set.union(&all.added.difference(&itself));
 }
 
 fn compare_lists(schema: &Schema, old: &[Value], new: &[Value], path: &mut Vec<PathElement>, out: &mut Comparison) {
@@ -208,6 +226,15 @@ mod tests {
             diff(schema, json!({"l": [{"n": "a"}, {"n": "b"}]}), json!({"l": [{"n": "b"}, {"n": "a"}]})),
             (json!({}), json!({}), json!({}))
         );
+    }
+
+    #[test]
+    fn a_map_that_becomes_a_scalar_loses_what_was_below_it() {
+        let out = compare(None, &json!({"k": {"d": 1}}), &json!({"k": "x"}));
+        assert_eq!(out.removed.to_json(), json!({"f:k": {"f:d": {}}}));
+        assert_eq!(out.modified.to_json(), json!({"f:k": {}}));
+        let back = compare(None, &json!({"k": "x"}), &json!({"k": {"d": 1}}));
+        assert_eq!(back.added.to_json(), json!({"f:k": {"f:d": {}}}));
     }
 
     #[test]

@@ -6,11 +6,21 @@ use super::Schema;
 
 /// Fills every absent field that has a default; a null in a field that may not be null counts as absent, and goes.
 pub(crate) fn fill_defaults(schema: &Schema, value: &mut Value) {
+    fill(schema, value, true);
+}
+
+/// As [`fill_defaults`], but a null without a default stays, for validation to refuse: so Kubernetes treats what is applied.
+pub(crate) fn fill_defaults_keeping_nulls(schema: &Schema, value: &mut Value) {
+    fill(schema, value, false);
+}
+
+fn fill(schema: &Schema, value: &mut Value, drops_nulls: bool) {
     match value {
         Value::Object(map) => {
             map.retain(|name, item| {
                 let (field, _) = schema.field(name);
-                !(item.is_null() && field.is_some_and(|field| !field.nullable))
+                let goes = |field: &Schema| !field.nullable && (drops_nulls || field.default.is_some());
+                !(item.is_null() && field.is_some_and(goes))
             });
             for (name, field) in &schema.properties {
                 if let Some(default) = &field.default
@@ -21,14 +31,14 @@ pub(crate) fn fill_defaults(schema: &Schema, value: &mut Value) {
             }
             for (name, item) in map.iter_mut() {
                 if let (Some(field), _) = schema.field(name) {
-                    fill_defaults(field, item);
+                    fill(field, item, drops_nulls);
                 }
             }
         }
         Value::Array(list) => {
             if let Some(items) = &schema.items {
                 for item in list {
-                    fill_defaults(items, item);
+                    fill(items, item, drops_nulls);
                 }
             }
         }
@@ -85,8 +95,11 @@ mod tests {
         let schema = json!({"type": "object", "properties": {"a": {"type": "integer", "default": 5},
             "b": {"type": "integer", "default": 5, "nullable": true}, "c": {"type": "integer"}}});
         assert_eq!(
-            filled(schema, json!({"a": null, "b": null, "c": null, "unknown": null})),
+            filled(schema.clone(), json!({"a": null, "b": null, "c": null, "unknown": null})),
             json!({"a": 5, "b": null, "unknown": null})
         );
+        let mut applied = json!({"a": null, "c": null});
+        fill_defaults_keeping_nulls(&Schema::compile(&schema, "").unwrap(), &mut applied);
+        assert_eq!(applied, json!({"a": 5, "b": 5, "c": null}));
     }
 }

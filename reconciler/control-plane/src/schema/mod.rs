@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use regex::Regex;
 use serde_json::Value;
 
-pub(crate) use defaults::fill_defaults;
+pub(crate) use defaults::{fill_defaults, fill_defaults_keeping_nulls};
 pub(crate) use prune::prune;
 pub(crate) use validate::validate;
 

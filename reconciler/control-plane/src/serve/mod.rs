@@ -153,7 +153,8 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, shared: Arc<Shared
                 // Too many open files, or a connection that is gone again: others still come.
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::task::yield_now().await;
+                    // Only descriptors can be short, and they come back as connections end.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
         }

@@ -24,8 +24,11 @@ pub async fn an_unknown_subresource_is_not_found(door: Door) {
 pub async fn a_verb_that_is_not_served_is_not_allowed(door: Door) {
     door.make("a", json!({})).await;
     let put = door.put(&door.widgets(), &door.named("a")).await;
+    put.fails(400, "BadRequest");
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
+    let put = door.put(&door.core("configmaps"), &map).await;
     put.fails(405, "MethodNotAllowed");
-    let post = door.post(&door.widget("a"), &door.named("a")).await;
+    let post = door.post(&format!("{}/a", door.core("configmaps")), &map).await;
     post.fails(405, "MethodNotAllowed");
     let delete = door.delete(&format!("{}/status", door.widget("a")), &json!({})).await;
     delete.fails(405, "MethodNotAllowed");

@@ -174,6 +174,6 @@ pub async fn a_dry_run_changes_nothing(door: Door) {
     let path = format!("{}?dryRun=All", door.widget("a"));
     let patched = door.patch(&path, "merge-patch+json", &json!({"spec": {"size": 2}})).await.ok();
     assert_eq!(patched["spec"]["size"], 2);
-    door.delete(&path, &json!({})).await.ok();
+    door.delete(&door.widget("a"), &json!({"dryRun": ["All"]})).await.ok();
     assert_eq!(door.get(&door.widget("a")).await.ok(), object);
 }
