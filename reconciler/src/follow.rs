@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
 use kube::{Api, Client};
@@ -12,6 +13,9 @@ use tokio::sync::{Notify, watch};
 use wasmbed_api::{FleetSpec, SecretRef};
 
 use crate::source::{Credentials, FETCH_TIME_LIMIT, Mirror, RefWatch, Remote, SourceError, local_path, next_delay};
+
+/// How long the events of one push take to come.
+const TOGETHER: Duration = Duration::from_millis(2);
 
 /// What is known of the repository.
 #[derive(Clone, Default)]
@@ -168,7 +172,11 @@ pub(crate) async fn follow(
         wake.notify_one();
         let wait = next_delay(spec.interval().max(Duration::from_secs(1)), failures, dice());
         tokio::select! {
-            () = trigger.notified() => {}
+            () = trigger.notified() => {
+                // One push is several events; those that come at once are one.
+                tokio::time::sleep(TOGETHER).await;
+                let _ = trigger.notified().now_or_never();
+            }
             () = tokio::time::sleep(wait) => {}
             changed = specs.changed() => if changed.is_err() { return },
         }

@@ -25,12 +25,12 @@ pub(crate) fn next(
     before: Option<&RolloutSpec>,
     release: Digest,
     retry: u32,
-    counts: impl Fn(&Digest) -> Counts,
+    mut counts: impl FnMut(&Digest) -> Counts,
     now: Timestamp,
 ) -> RolloutSpec {
     let nothing = RolloutSpec::default();
     let before = before.unwrap_or(&nothing);
-    let observe = |state: State<Digest>| match &state.candidate {
+    let mut observe = |state: State<Digest>| match &state.candidate {
         Some(candidate) => {
             let counts = counts(candidate);
             state.observed(&Observed {

@@ -10,9 +10,10 @@ use crate::plan::Fingerprint;
 use crate::rollout::Counts;
 
 /// How many devices and errors a status names.
-pub(crate) const NAMED: usize = 100;
+const NAMED: usize = 100;
 
-/// Targets by application, kept until the application or the labels of a device change.
+/// Targets by application, kept until the application or the labels of a device change; and what they report, kept until
+/// anything of a device does.
 #[derive(Default)]
 pub(crate) struct Targets {
     known: BTreeMap<Arc<str>, Known>,
@@ -22,28 +23,64 @@ struct Known {
     spec: Fingerprint,
     labels: u64,
     devices: Arc<[Arc<str>]>,
+    told: Option<Told>,
+}
+
+struct Told {
+    devices: u64,
+    release: Option<Digest>,
+    tally: Arc<Tally>,
+}
+
+/// What the targets of an application report.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) counts: Counts,
+    /// The first devices on which it runs.
+    pub(crate) running_on: Vec<Arc<str>>,
+    /// What the first device said on which it failed.
+    pub(crate) error: Option<String>,
+}
+
+/// One application, as its targets are found by.
+#[derive(Clone, Copy)]
+pub(crate) struct Targeting<'a> {
+    pub(crate) fleet: &'a str,
+    pub(crate) application: &'a Arc<str>,
+    pub(crate) spec: &'a ApplicationSpec,
+    /// Of the object, so that a changed one is looked at again.
+    pub(crate) fingerprint: Fingerprint,
 }
 
 impl Targets {
-    /// The devices of `fleet` that an application is meant for, by name.
-    pub(crate) fn of(
-        &mut self,
-        view: &View,
-        fleet: &str,
-        application: &Arc<str>,
-        spec: &ApplicationSpec,
-        fingerprint: Fingerprint,
-    ) -> Arc<[Arc<str>]> {
-        if let Some(known) = self.known.get(application)
-            && known.spec == fingerprint
-            && known.labels == view.labels_generation
+    /// What the targets report; `updated` counts those that run `release`.
+    pub(crate) fn tally(&mut self, view: &View, of: Targeting<'_>, release: Option<&Digest>) -> Arc<Tally> {
+        let known = self.find(view, of);
+        if let Some(told) = &known.told
+            && told.devices == view.devices_generation
+            && told.release.as_ref() == release
         {
-            return Arc::clone(&known.devices);
+            return Arc::clone(&told.tally);
         }
-        let devices = find(view, fleet, spec);
-        let known = Known { spec: fingerprint, labels: view.labels_generation, devices: Arc::clone(&devices) };
-        self.known.insert(Arc::clone(application), known);
-        devices
+        let tally = Arc::new(Tally {
+            counts: count(view, &known.devices, of.application, release),
+            running_on: running_on(view, &known.devices, of.application),
+            error: first_error(view, &known.devices, of.application),
+        });
+        let told = Told { devices: view.devices_generation, release: release.copied(), tally: Arc::clone(&tally) };
+        known.told = Some(told);
+        tally
+    }
+
+    /// The devices of the fleet that an application is meant for.
+    fn find(&mut self, view: &View, of: Targeting<'_>) -> &mut Known {
+        let is_current = |known: &Known| known.spec == of.fingerprint && known.labels == view.labels_generation;
+        if !self.known.get(of.application).is_some_and(is_current) {
+            let devices = find(view, of.fleet, of.spec);
+            let known = Known { spec: of.fingerprint, labels: view.labels_generation, devices, told: None };
+            self.known.insert(Arc::clone(of.application), known);
+        }
+        self.known.get_mut(of.application).expect("it was just put there")
     }
 }
 
@@ -68,8 +105,7 @@ fn find(view: &View, fleet: &str, spec: &ApplicationSpec) -> Arc<[Arc<str>]> {
         .collect()
 }
 
-/// What the targets of `application` report; `updated` counts those that run `release`.
-pub(crate) fn count(view: &View, targets: &[Arc<str>], application: &str, release: Option<&Digest>) -> Counts {
+fn count(view: &View, targets: &[Arc<str>], application: &str, release: Option<&Digest>) -> Counts {
     let mut counts = Counts { targets: number(targets.len()), ..Counts::default() };
     for device in targets.iter().filter_map(|name| view.devices.get(name)) {
         counts.connected += u32::from(device.connected);
@@ -83,16 +119,14 @@ pub(crate) fn count(view: &View, targets: &[Arc<str>], application: &str, releas
     counts
 }
 
-/// The first devices on which an application runs.
-pub(crate) fn running_on(view: &View, targets: &[Arc<str>], application: &str) -> Vec<Arc<str>> {
+fn running_on(view: &View, targets: &[Arc<str>], application: &str) -> Vec<Arc<str>> {
     let runs_on = |name: &&Arc<str>| {
         view.devices.get(*name).is_some_and(|device| device.connected && device.run(application).is_some_and(runs))
     };
     targets.iter().filter(runs_on).take(NAMED).cloned().collect()
 }
 
-/// What the first device said on which an application failed.
-pub(crate) fn first_error(view: &View, targets: &[Arc<str>], application: &str) -> Option<String> {
+fn first_error(view: &View, targets: &[Arc<str>], application: &str) -> Option<String> {
     targets.iter().find_map(|name| {
         let run = view.devices.get(name)?.run(application).filter(|run| failed(run))?;
         Some(format!("on {name}: {}", run.error.as_deref().unwrap_or("it gave no reason")))
@@ -138,9 +172,10 @@ mod tests {
     }
 
     fn targets(view: &View, known: &mut Targets, yaml: &str) -> Vec<String> {
+        let (application, spec) = ("app".into(), spec(yaml));
         let fingerprint = Fingerprint::of(yaml.as_bytes());
-        let found = known.of(view, "f", &"app".into(), &spec(yaml), fingerprint);
-        found.iter().map(ToString::to_string).collect()
+        let of = Targeting { fleet: "f", application: &application, spec: &spec, fingerprint };
+        known.find(view, of).devices.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -173,11 +208,15 @@ mod tests {
         ] {
             device(&mut view, name, "hall", "f", phase, run);
         }
-        let all: Vec<Arc<str>> = view.devices.keys().cloned().collect();
-        let counts = count(&view, &all, "app", Some(&Digest::of(b"r")));
-        assert_eq!(counts, Counts { targets: 6, connected: 5, updated: 2, running: 2, failed: 1 });
-        assert_eq!(count(&view, &all, "app", Some(&Digest::of(b"another"))).updated, 0);
-        assert_eq!(running_on(&view, &all, "app").iter().map(|name| &**name).collect::<Vec<_>>(), ["d1", "d2"]);
-        assert_eq!(first_error(&view, &all, "app").as_deref(), Some("on d3: trap"));
+        let (mut known, application, spec) = (Targets::default(), "app".into(), spec("{targetSelector: {}}"));
+        let of = Targeting { fleet: "f", application: &application, spec: &spec, fingerprint: Fingerprint::of(b"1") };
+        let release = Digest::of(b"r");
+        let tally = known.tally(&view, of, Some(&release));
+        assert_eq!(tally.counts, Counts { targets: 6, connected: 5, updated: 2, running: 2, failed: 1 });
+        assert_eq!(tally.running_on.iter().map(|name| &**name).collect::<Vec<_>>(), ["d1", "d2"]);
+        assert_eq!(tally.error.as_deref(), Some("on d3: trap"));
+        assert_eq!(known.tally(&view, of, Some(&Digest::of(b"another"))).counts.updated, 0);
+        device(&mut view, "d4", "hall", "f", "Connected", Some("Running"));
+        assert_eq!(known.tally(&view, of, Some(&release)).counts.updated, 3);
     }
 }

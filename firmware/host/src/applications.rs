@@ -136,6 +136,11 @@ fn last_event(outcome: Outcome) -> ApplicationEvent {
         Outcome::Returned => ApplicationEvent::Exited { code: 0 },
         Outcome::Exited { code } => ApplicationEvent::Exited { code: code.cast_signed() },
         Outcome::Stopped => ApplicationEvent::Stopped,
+        // What a panic comes to; a person would take the word for a device that is not there.
+        Outcome::Trapped { reason } if reason == "unreachable" => ApplicationEvent::Trapped {
+            reason: "it panicked (the module ran into `unreachable`); with `source.profile: dev` it says why"
+                .to_owned(),
+        },
         Outcome::Trapped { reason } => ApplicationEvent::Trapped { reason },
         Outcome::Refused(error) => ApplicationEvent::Refused { reason: error.to_string() },
         limit @ (Outcome::MemoryLimit { .. } | Outcome::StackOverflow { .. }) => {

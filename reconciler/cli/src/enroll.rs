@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use kube::api::Api;
 use serde_json::json;
-use wasmbed_api::declarations::{Object, parse, set_public_key};
+use wasmbed_api::declarations::{self, Object, parse, set_public_key};
 use wasmbed_api::{DeviceSpec, Gateway, Name, PendingKey, PublicKey};
 use wasmbed_protocol::pairing::Code;
 use wasmbed_reconciler::proves_code;
@@ -142,6 +142,7 @@ fn distinct(pending: &[(String, PendingKey)], wanted: impl Fn(&PendingKey) -> bo
 fn compose(folder: &Path, device: &Name, declared: &Declared, key: &PublicKey, output: Output) -> Result<()> {
     let Declared { file, bytes, .. } = declared;
     let changed = set_public_key(bytes, device, key).with_context(|| file.clone())?;
+    stays_valid(folder, file, &changed)?;
     let path = folder.join(file);
     std::fs::write(&path, changed).with_context(|| format!("cannot write {}", path.display()))?;
     let message = format!("Enroll {device}");
@@ -162,10 +163,26 @@ fn compose(folder: &Path, device: &Name, declared: &Declared, key: &PublicKey, o
     }
 }
 
+/// Refuses a change that the reconciler would hold, such as a key that another Device has.
+fn stays_valid(folder: &Path, file: &str, changed: &[u8]) -> Result<()> {
+    let files = declaration_files::read(folder)?;
+    let with_change = files.iter().map(|(name, bytes)| (name.as_str(), if name == file { changed } else { bytes }));
+    match declarations::read(with_change, &declarations::Context::default()) {
+        Ok(_) => Ok(()),
+        Err(report) => bail!(
+            "with this key the fleet would not be valid, so nothing is changed:\n{}",
+            report.to_string().trim_end()
+        ),
+    }
+}
+
 /// Makes a one-time code and says what to declare for it.
 fn pair(device: &Name, duration: &str, output: Output) -> Result<()> {
-    let valid: SignedDuration =
-        duration.parse().with_context(|| format!("--pair {duration}: a duration such as 1h or 30m"))?;
+    let valid: SignedDuration = duration
+        .parse()
+        .ok()
+        .filter(SignedDuration::is_positive)
+        .with_context(|| format!("--pair {duration}: write how long the code is valid, such as 1h or 30m"))?;
     let until = (Timestamp::now() + valid).round(jiff::Unit::Second)?;
     let random: [u8; 16] = key_files::seed()?[..16].try_into().expect("half of 32 bytes");
     let code = Code::new(random);

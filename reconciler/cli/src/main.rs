@@ -36,7 +36,12 @@ fn main() -> ExitCode {
     // What this program says of itself goes to standard error; RUST_LOG chooses how much. What a request to the API came
     // to is said by whoever made it.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,kube_client=off"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_target(false)
+        .init();
     // The one TLS provider of the workspace; devices carry their own.
     rustls::crypto::aws_lc_rs::default_provider().install_default().expect("nothing installed one before");
     match run(arguments) {

@@ -23,12 +23,23 @@ pub(crate) fn json(value: &impl Serialize) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// Prints one line.
+/// Prints text for people. Whatever steers a terminal is taken out: much of what is printed was written by others, in
+/// a repository or on a device.
 ///
 /// # Errors
 /// When standard output is closed.
 pub(crate) fn line(text: impl std::fmt::Display) -> Result<()> {
-    Ok(writeln!(io::stdout().lock(), "{text}")?)
+    Ok(writeln!(io::stdout().lock(), "{}", harmless(&text.to_string()))?)
+}
+
+/// Text without control characters but line ends and tabs, and without characters that turn the reading direction.
+#[must_use]
+pub(crate) fn harmless(text: &str) -> String {
+    let steers = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t')
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// Whether the error only says that whoever read our output has stopped doing so.
@@ -81,6 +92,11 @@ impl std::fmt::Display for Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_steers_the_readers_terminal() {
+        assert_eq!(harmless("a\x1b[2Jb\tc\n\u{9b}31m\u{202e}"), "a\u{fffd}[2Jb\tc\n\u{fffd}31m\u{fffd}");
+    }
 
     #[test]
     fn a_table_is_as_wide_as_its_cells() {

@@ -108,11 +108,14 @@ fn step(target: &mut Value, operation: &Value) -> Result<(), String> {
     match text("op")? {
         "add" => add(target, path, value()?),
         "remove" => remove(target, path).map(drop),
-        "replace" => {
-            let found = target.pointer_mut(path).ok_or_else(|| format!("nothing at {path:?} to replace"))?;
-            *found = value()?;
-            Ok(())
-        }
+        "replace" => match target.pointer_mut(path) {
+            Some(found) => {
+                *found = value()?;
+                Ok(())
+            }
+            // Kubernetes takes it for an addition.
+            None => add(target, path, value()?),
+        },
         "move" => {
             let moved = remove(target, text("from")?)?;
             add(target, path, moved)
@@ -259,7 +262,7 @@ mod tests {
             (json!({}), "array"),
             (json!([{"op": "test", "path": "/a", "value": 2}]), "operation 0: testing value /a failed"),
             (json!([{"op": "remove", "path": "/x"}]), "nothing at \"/x\""),
-            (json!([{"op": "replace", "path": "/x", "value": 1}]), "nothing at \"/x\""),
+            (json!([{"op": "replace", "path": "/x/y", "value": 1}]), "nothing at \"/x\""),
             (json!([{"op": "add", "path": "/x/y", "value": 1}]), "nothing at \"/x\""),
             (json!([{"op": "add", "path": "/l/7", "value": 1}]), "no position"),
             (json!([{"op": "add", "path": "x", "value": 1}]), "begin with '/'"),

@@ -179,6 +179,20 @@ impl ApiError {
         .about(resource, name)
     }
 
+    /// A deletion whose precondition does not hold.
+    pub(crate) fn precondition(resource: &Resource, name: &str, why: &str) -> Self {
+        let kind = match resource.group.as_str() {
+            "" => resource.kind.clone(),
+            group => format!("{}.{group}", resource.kind),
+        };
+        let message = format!("Operation cannot be fulfilled on {kind} \"{name}\": {why}");
+        let mut error = Self::new(StatusCode::CONFLICT, "Conflict", message).about(resource, name);
+        if let Some(details) = &mut error.details {
+            details["kind"] = resource.kind.clone().into();
+        }
+        error
+    }
+
     pub(crate) fn stale(resource: &Resource, name: &str) -> Self {
         Self::conflict(
             resource,
@@ -201,6 +215,12 @@ impl ApiError {
             format!("{}.{}", resource.kind, resource.group)
         };
         Self::invalid_kind(&resource.group, &resource.kind, &kind, name, causes)
+    }
+
+    /// An update that does not say of which version.
+    pub(crate) fn version_missing(resource: &Resource, name: &str) -> Self {
+        let cause = Cause::invalid("metadata.resourceVersion", &0.into(), "must be specified for an update");
+        Self::invalid_kind(&resource.group, &resource.plural, &resource.qualified_plural(), name, &[cause])
     }
 
     /// Options of a request that contradict each other.

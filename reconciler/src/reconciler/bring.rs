@@ -19,7 +19,8 @@ use crate::declarations::{Declarations, manifest};
 use crate::error::ReconcileError;
 use crate::plan::{Action, Change, Desired, Fingerprint, Input, Kind, ObjectId, plan};
 use crate::release::{Signed, module_manifest};
-use crate::{rollout, status, tally};
+use crate::tally::Targeting;
+use crate::{rollout, status};
 
 /// Writes on the way at once.
 const CONCURRENT_WRITES: usize = 16;
@@ -346,8 +347,8 @@ impl Reconciler {
                 },
                 _ => continue,
             };
-            let targets = self.targets.of(&view, fleet, name, spec, fingerprint);
-            let counts = |release: &_| tally::count(&view, &targets, name, Some(release));
+            let of = Targeting { fleet, application: name, spec, fingerprint };
+            let counts = |release: &_| self.targets.tally(&view, of, Some(release)).counts;
             let next = rollout::next(before.map(|b| &*b.spec), release, retry, counts, now);
             let is_written =
                 before.is_some_and(|before| *before.spec == next && before.fleet.as_deref() == Some(fleet));

@@ -13,9 +13,9 @@ use super::{Reconciler, Summary};
 use crate::cluster::{FleetView, View, Watched};
 use crate::declarations::Declarations;
 use crate::plan::{Kind, ObjectId};
-use crate::rollout::Counts;
 use crate::status::{ApplicationFacts, FleetFacts, PlainFacts};
-use crate::{rollout, status, tally};
+use crate::tally::Targeting;
+use crate::{rollout, status};
 
 /// What reporting needs from the rest of the pass, and what it need not do twice.
 #[derive(Default)]
@@ -103,16 +103,12 @@ impl Reconciler {
             let spec = work.and_then(|work| spec_of(&work.object)).unwrap_or(&application.spec);
             let rollout = view.rollouts.get(name).map(|rollout| &*rollout.spec).filter(|_| in_git);
             let release = rollout.and_then(|rollout| rollout.candidate.or(rollout.stable));
-            let (counts, running_on, error) = match (in_git, view.objects.get(&id)) {
-                (true, Some(object)) => {
-                    let targets = self.targets.of(&view, fleet, name, spec, object.fingerprint);
-                    (
-                        tally::count(&view, &targets, name, release.as_ref()),
-                        tally::running_on(&view, &targets, name),
-                        tally::first_error(&view, &targets, name),
-                    )
+            let tally = match view.objects.get(&id).filter(|_| in_git) {
+                Some(object) => {
+                    let of = Targeting { fleet, application: name, spec, fingerprint: object.fingerprint };
+                    self.targets.tally(&view, of, release.as_ref())
                 }
-                _ => (Counts::default(), Vec::new(), None),
+                None => Arc::default(),
             };
             let revision = release.and_then(|digest| view.releases.get(&digest)?.revision.as_deref());
             let status = status::application(&ApplicationFacts {
@@ -122,9 +118,9 @@ impl Reconciler {
                 build: standing.map(|standing| &standing.build),
                 refused: standing.and_then(|standing| standing.refused.as_deref()),
                 rollout,
-                counts,
-                running_on: running_on.iter().filter_map(|name| name.parse().ok()).collect(),
-                error,
+                counts: tally.counts,
+                running_on: tally.running_on.iter().filter_map(|name| name.parse().ok()).collect(),
+                error: tally.error.clone(),
                 revision,
                 head: &head,
                 deprecated: declarations.and_then(|d| d.deprecated(&id)),
@@ -146,9 +142,9 @@ impl Reconciler {
             let (Some(rollout), Some(object)) = (view.rollouts.get(name), view.objects.get(&id)) else { continue };
             let there = view.applications.get(name).map_or(spec, |application| &*application.spec);
             let spec = self.works.get(name).and_then(|work| spec_of(&work.object)).unwrap_or(there);
-            let targets = self.targets.of(&view, fleet, name, spec, object.fingerprint);
             let release = rollout.spec.candidate.or(rollout.spec.stable);
-            let counts = tally::count(&view, &targets, name, release.as_ref());
+            let of = Targeting { fleet, application: name, spec, fingerprint: object.fingerprint };
+            let counts = self.targets.tally(&view, of, release.as_ref()).counts;
             let status = rollout::status(&rollout.spec, &counts, rollout.generation);
             if status != rollout.status {
                 writes.push((Watched::Rollouts, Arc::clone(name), body(&status)));

@@ -25,6 +25,7 @@ const BEHIND: usize = 4096;
 
 /// Something a device said or did, or a gateway saw.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct LiveEvent {
     /// When the gateway saw it, Unix milliseconds.
     pub time_ms: u64,

@@ -18,6 +18,14 @@ static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../fleet-example");
 pub(super) fn create(state: &StateFolder, branch: &str) -> Result<()> {
     let (repository, copy) = (state.example_repository(), state.example_copy());
     if !repository.exists() {
+        if copy.exists() {
+            bail!(
+                "{repository} is gone, and {copy} was cloned from it: bring it back (`git clone --bare {copy} {repository}` makes one \
+                 of what is committed there), or begin anew with another --state",
+                repository = repository.display(),
+                copy = copy.display(),
+            );
+        }
         // Made beside its place and moved there whole, so that a half-made one is never taken for the fleet.
         let new = fresh(&repository)?;
         let first = fresh(&state.path().join("fleet-first"))?;

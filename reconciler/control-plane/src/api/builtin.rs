@@ -41,6 +41,13 @@ pub(crate) fn settle(resource: &Resource, object: &mut Value) {
         }
         _ => {}
     }
+    if let Value::Object(skeleton) = skeleton(resource) {
+        for (field, empty) in skeleton {
+            if object.get(&field).is_none() {
+                object[field] = empty;
+            }
+        }
+    }
     if matches!(resource.rules, Rules::ConfigMap | Rules::Secret)
         && let Some(map) = object.as_object_mut()
     {
@@ -52,6 +59,17 @@ pub(crate) fn settle(resource: &Resource, object: &mut Value) {
 pub(crate) fn settle_configuration(resource: &Resource, config: &mut Value) {
     if resource.rules == Rules::Secret {
         settle(resource, config);
+    }
+}
+
+/// What an object of the kind has even when nobody says anything: nobody owns these.
+pub(crate) fn skeleton(resource: &Resource) -> Value {
+    match resource.rules {
+        Rules::Lease => json!({"spec": {}}),
+        Rules::Namespace => json!({"spec": {"finalizers": ["kubernetes"]}, "status": {}}),
+        Rules::Event => json!({"involvedObject": {}, "source": {}}),
+        Rules::EventView => json!({"regarding": {}, "deprecatedSource": {}}),
+        _ => json!({}),
     }
 }
 

@@ -258,7 +258,10 @@ impl<'a> Write<'a> {
     /// The kind and name of an object that is made from nothing.
     pub(crate) fn blank(&self, name: &str) -> Value {
         let resource = self.resource();
-        let mut blank = json!({"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": name}});
+        let mut blank = builtin::skeleton(resource);
+        blank["apiVersion"] = resource.api_version.clone().into();
+        blank["kind"] = resource.kind.clone().into();
+        blank["metadata"] = json!({"name": name});
         if let Some(namespace) = self.namespace() {
             blank["metadata"]["namespace"] = namespace.into();
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::builtin;
 use super::changes::{Answer, Write};
@@ -36,7 +36,7 @@ pub(crate) async fn create(write: &Write<'_>, mut object: Value) -> Result<Answe
         crate::schema::fill_defaults(&write.resource().schema, &mut object);
         builtin::settle(write.resource(), &mut object);
         metadata::drop_empty(&mut object);
-        let tracked = track_update(&Value::Object(Map::new()), object, &write.scope());
+        let tracked = track_update(&builtin::skeleton(write.resource()), object, &write.scope());
         match store_new(write, tracked).await {
             Err(error) if error.reason == "AlreadyExists" && generates && attempt < NAME_ATTEMPTS => {}
             Err(error) => return Err(error),

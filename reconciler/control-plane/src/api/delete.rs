@@ -194,17 +194,19 @@ pub(super) async fn delete_dependent(shared: &Arc<Shared>, resource: &Resource, 
 }
 
 fn check_preconditions(resource: &Resource, name: &str, live: &Value, delete: &DeleteOptions) -> Result<(), ApiError> {
-    let failed = |what: &str, wanted: &str, found: &str| {
-        let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}");
-        Err(ApiError::conflict(resource, name, &why))
+    let failed = |what: &str, wanted: &str, found: &str, cause: &str| {
+        let why = format!(
+            "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might have been {cause}"
+        );
+        Err(ApiError::precondition(resource, name, &why))
     };
     let found = metadata::text(live, "uid");
     if let Some(wanted) = delete.uid.as_deref().filter(|wanted| *wanted != found) {
-        return failed("UID", wanted, found);
+        return failed("UID", wanted, found, "deleted and then recreated");
     }
     let found = metadata::text(live, "resourceVersion");
     if let Some(wanted) = delete.version.as_deref().filter(|wanted| *wanted != found) {
-        return failed("ResourceVersion", wanted, found);
+        return failed("ResourceVersion", wanted, found, "modified");
     }
     Ok(())
 }

@@ -130,6 +130,15 @@ pub(crate) fn validate(resource: &Resource, object: &Value, causes: &mut Vec<Cau
                 &finalizer.into(),
                 "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
             ));
+        } else if !resource.is_custom()
+            && !finalizer.contains('/')
+            && !matches!(finalizer, "kubernetes" | "orphan" | "foregroundDeletion")
+        {
+            causes.push(Cause::invalid(
+                "metadata.finalizers[0]",
+                &finalizer.into(),
+                "name is neither a standard finalizer name nor is it fully qualified",
+            ));
         }
     }
 }

@@ -140,7 +140,7 @@ impl Options {
                                 reason: "FieldValueNotSupported",
                                 field: "fieldValidation".to_owned(),
                                 message: format!(
-                                    "Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""
+                                    "Unsupported value: {other:?}: supported values: \"\", \"Ignore\", \"Strict\", \"Warn\""
                                 ),
                             }],
                         ));
@@ -160,12 +160,9 @@ impl Options {
         let Some(text) = &self.resource_version else {
             return Ok(None);
         };
-        text.parse().map(Some).map_err(|_| {
-            ApiError::invalid_options(
-                "ListOptions",
-                &[Cause::invalid("resourceVersion", &text.as_str().into(), "must be a number")],
-            )
-        })
+        text.parse()
+            .map(Some)
+            .map_err(|_| ApiError::bad_request(format!("invalid resource version: {text:?} is not a number")))
     }
 }
 

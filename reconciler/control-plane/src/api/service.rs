@@ -73,6 +73,7 @@ where
 {
     let (parts, body) = request.into_parts();
     match target(&shared.registry, parts.uri.path()) {
+        None if parts.uri.path().starts_with("/api/v1/") => Err(ApiError::no_such_path()),
         None => Ok(plain(StatusCode::NOT_FOUND, "404 page not found\n")),
         Some(Target::Document(_)) if parts.method != Method::GET && parts.method != Method::HEAD => {
             Err(ApiError::method_not_allowed())

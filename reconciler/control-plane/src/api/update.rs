@@ -32,24 +32,22 @@ pub(crate) async fn replace(write: &Write<'_>, mut object: Value) -> Result<Answ
         return Err(ApiError::bad_request("name must be provided"));
     }
     if found != name {
-        return Err(ApiError::bad_request(format!(
-            "the name of the object ({found}) does not match the name on the URL ({name})"
-        )));
+        return Err(other_name(found, &name));
     }
     let resource = write.resource();
     let version = metadata::text(&object, "resourceVersion").to_owned();
     let unconditional =
         matches!(resource.rules, Rules::ConfigMap | Rules::Secret | Rules::Namespace | Rules::Event | Rules::EventView);
-    if version.is_empty() && !unconditional {
-        let why = "must be specified for an update";
-        return Err(ApiError::invalid(resource, &name, &[Cause::invalid("metadata.resourceVersion", &0.into(), why)]));
-    }
     let creates = matches!(resource.rules, Rules::Lease | Rules::Event | Rules::EventView);
     if creates && version.is_empty() && current(write, &name).is_none() {
         return create::create(write, object).await;
     }
+    if version.is_empty() && !unconditional {
+        return Err(ApiError::version_missing(resource, &name));
+    }
     change(write, warnings, |live| {
         check_uid(write, &object, live)?;
+        check_immutable(write, &object, live, &["deletionTimestamp"])?;
         if !version.is_empty() && version != metadata::text(live, "resourceVersion") {
             return Err(ApiError::stale(resource, &name));
         }
@@ -95,6 +93,9 @@ pub(crate) async fn patch(mut write: Write<'_>, headers: &HeaderMap, body: &[u8]
         }
         "application/json-patch+json" => {
             let body = decode::json(body)?.value;
+            if !body.is_array() {
+                return Err(ApiError::bad_request("error decoding patch: a JSON patch is an array of operations"));
+            }
             patched(write, |live| {
                 patch::json_patch(live, &body).map_err(|why| {
                     let mut error = ApiError::bad_request(format!("the server rejected our request: {why}"));
@@ -130,10 +131,9 @@ async fn patched(write: &Write<'_>, patch: impl Fn(&mut Value) -> Result<(), Api
         write.check_namespace(&mut new)?;
         let found = metadata::text(&new, "name");
         if found != name {
-            let why = "field is immutable";
-            return Err(ApiError::invalid(resource, found, &[Cause::invalid("metadata.name", &found.into(), why)]));
+            return Err(other_name(found, &name));
         }
-        check_uid(write, &new, live)?;
+        check_immutable(write, &new, live, &["uid", "deletionTimestamp"])?;
         let version = metadata::text(&new, "resourceVersion");
         if !version.is_empty() && version != metadata::text(live, "resourceVersion") {
             return Err(ApiError::stale(resource, &name));
@@ -159,26 +159,28 @@ async fn apply_patch(write: &Write<'_>, mut config: Value) -> Result<Answer, Api
     let resource = write.resource();
     let name = write.path.name.clone().unwrap_or_default();
     check_configuration(write, &config)?;
-    let warnings = write.read(&mut config)?;
-    if let Some(field) = warnings.iter().find(|warning| warning.starts_with("unknown field ")) {
-        let path = field.trim_start_matches("unknown field ").trim_matches('"');
+    // What is applied must be in the schema, whatever the request says of unknown fields.
+    let mut unknown = Vec::new();
+    schema::prune(&resource.schema, &mut config.clone(), true, &mut unknown);
+    if let Some(path) = unknown.first() {
         return Err(ApiError::unclassified(format!(
-            "failed to create typed patch object ({}/{name}; {}, Kind={}): .{path}: field not declared in schema",
-            write.namespace().unwrap_or_default(),
-            resource.api_version,
+            "failed to create typed patch object ({}/{name}; {}/{}, Kind={}): .{path}: field not declared in schema",
+            metadata::text(&config, "namespace"),
+            resource.group,
+            resource.version,
             resource.kind
         )));
     }
+    let warnings = write.read(&mut config)?;
     write.check_namespace(&mut config)?;
     let found = metadata::text(&config, "name");
     if !found.is_empty() && found != name {
-        return Err(ApiError::bad_request(format!(
-            "the name of the object ({found}) does not match the name on the URL ({name})"
-        )));
+        return Err(other_name(found, &name));
     }
     config["metadata"]["name"] = name.clone().into();
     let asked = metadata::text(&config, "resourceVersion").to_owned();
     let uid = metadata::text(&config, "uid").to_owned();
+    let given = config.clone();
     let map = metadata::map_of(&mut config);
     for field in ["resourceVersion", "uid", "creationTimestamp", "generation"] {
         map.remove(field);
@@ -208,9 +210,7 @@ async fn apply_patch(write: &Write<'_>, mut config: Value) -> Result<Answer, Api
             }
         }
         let answer = change(write, warnings.clone(), |live| {
-            if !uid.is_empty() && uid != metadata::text(live, "uid") {
-                return Err(precondition(write, &uid, live));
-            }
+            check_immutable(write, &given, live, &["uid"])?;
             if !asked.is_empty() && asked != metadata::text(live, "resourceVersion") {
                 return Err(ApiError::stale(resource, &name));
             }
@@ -258,22 +258,28 @@ fn missing(write: &Write<'_>, name: &str, uid: &str) -> ApiError {
 }
 
 fn check_uid(write: &Write<'_>, new: &Value, live: &Value) -> Result<(), ApiError> {
-    let uid = metadata::text(new, "uid");
-    if uid.is_empty() || uid == metadata::text(live, "uid") {
+    let (uid, known) = (metadata::text(new, "uid"), metadata::text(live, "uid"));
+    if uid.is_empty() || uid == known {
         return Ok(());
     }
-    Err(precondition(write, uid, live))
+    let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {known}");
+    Err(ApiError::conflict(write.resource(), metadata::text(live, "name"), &why))
 }
 
-fn precondition(write: &Write<'_>, uid: &str, live: &Value) -> ApiError {
-    ApiError::conflict(
-        write.resource(),
-        metadata::text(live, "name"),
-        &format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-            metadata::text(live, "uid")
-        ),
-    )
+/// Fields of metadata that a body may repeat, but not change.
+fn check_immutable(write: &Write<'_>, new: &Value, live: &Value, fields: &[&str]) -> Result<(), ApiError> {
+    for field in fields {
+        let found = metadata::text(new, field);
+        if !found.is_empty() && found != metadata::text(live, field) {
+            let cause = Cause::invalid(format!("metadata.{field}"), &found.into(), "field is immutable");
+            return Err(ApiError::invalid(write.resource(), metadata::text(live, "name"), &[cause]));
+        }
+    }
+    Ok(())
+}
+
+fn other_name(found: &str, name: &str) -> ApiError {
+    ApiError::bad_request(format!("the name of the object ({found}) does not match the name on the URL ({name})"))
 }
 
 fn current(write: &Write<'_>, name: &str) -> Option<Arc<Stored>> {
