@@ -26,10 +26,12 @@ fn two_processes_cannot_share_a_folder() {
     provision(dir.path());
     let mut process = Process::start(Role::Device, dir.path());
     process.line_with("begins");
-    crate::child::eventually("the first one has the lock", || {
-        Swarm::new().unwrap().add(dir.path()).is_err_and(|error| error.to_string().contains(&process.pid().to_string()))
+    // Trying for the lock before it has it would take it away from the child.
+    crate::child::eventually("it says that it started", || {
+        fs::read_to_string(dir.path().join("stderr")).is_ok_and(|log| log.contains("started in"))
     });
     let error = error_of(dir.path());
+    assert!(error.contains(&process.pid().to_string()), "{error}");
     assert!(error.contains("running already") && error.contains("use another folder"), "{error}");
     // Killed without a chance to clean up, it does not keep the folder.
     process.kill();
