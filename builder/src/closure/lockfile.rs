@@ -4,8 +4,8 @@ use serde::Deserialize;
 
 use super::error::Refusal;
 
-const CRATES_IO: &[&str] =
-    &["registry+https://github.com/rust-lang/crates.io-index"];
+/// How Cargo writes crates.io in a lock file, however it reaches it.
+const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 #[derive(Deserialize)]
 struct Lock {
@@ -42,7 +42,7 @@ pub(super) fn check(file: &str, bytes: &[u8], refusals: &mut Vec<Refusal>) -> bo
         };
         registry = true;
         let line = text.lines().position(|line| line == format!("name = \"{name}\"")).map_or(0, |line| line as u32 + 1);
-        if !CRATES_IO.contains(&source.as_str()) {
+        if source != CRATES_IO {
             let message = format!(
                 "`{name}` {version} comes from `{source}`, which is not fetched from: use a version of crates.io, or a path inside the repository"
             );
