@@ -161,3 +161,80 @@ pub(crate) fn seed() -> Result<zeroize::Zeroizing<[u8; 32]>> {
 fn is_missing(error: &anyhow::Error) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::NotFound)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::StateArguments;
+
+    fn state() -> (tempfile::TempDir, StateFolder) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let arguments = StateArguments { state: Some(folder.path().to_owned()) };
+        let state = StateFolder::named_by(&arguments).expect("it is named");
+        state.create().expect("it can be made");
+        (folder, state)
+    }
+
+    fn public(state: &StateFolder, name: &str) -> wasmbed_protocol::PublicKey {
+        load(&state.key(name)).expect("it is there").public()
+    }
+
+    #[test]
+    fn a_key_set_names_the_keys_and_stays_the_same() {
+        let (_folder, state) = state();
+        let (set, signed) = key_set(&state, "fleet").expect("made");
+        assert_eq!(set.release, [public(&state, "release")]);
+        assert_eq!(set.assignment, [public(&state, "assignment")]);
+        assert_eq!(set.gateway_ca, public(&state, "gateway-ca"));
+        assert_eq!(key_set(&state, "fleet").expect("read").1, signed);
+        let other = key_set(&state, "another").expect_err("it is for one fleet");
+        assert!(format!("{other:#}").contains("start a new fleet with another --state"), "{other:#}");
+    }
+
+    #[test]
+    fn a_replaced_key_is_believed_beside_the_one_before() {
+        let (_folder, state) = state();
+        let (before, _) = key_set(&state, "fleet").expect("made");
+        let after = replace(&state, "fleet", "release").expect("replaced");
+        assert_eq!(after.epoch, before.epoch + 1);
+        assert_eq!(after.release, [public(&state, "release"), before.release[0]]);
+        assert_eq!(after.assignment, before.assignment);
+    }
+
+    #[test]
+    fn a_replacement_that_was_cut_short_is_completed() {
+        let (_folder, state) = state();
+        let (before, _) = key_set(&state, "fleet").expect("made");
+        for name in ["assignment", "gateway-ca"] {
+            // The new key is there, and the KeySet that names it is not.
+            std::fs::remove_file(state.key(name)).expect("it was there");
+            load_or_create(&state, name).expect("made anew");
+        }
+        let (after, _) = key_set(&state, "fleet").expect("completed");
+        assert_eq!(after.epoch, before.epoch + 1);
+        assert_eq!(after.assignment, [public(&state, "assignment"), before.assignment[0]]);
+        assert_eq!(after.gateway_ca, public(&state, "gateway-ca"));
+    }
+
+    #[test]
+    fn a_lost_key_set_comes_back_with_an_epoch_that_devices_take() {
+        let (_folder, state) = state();
+        let (before, _) = key_set(&state, "fleet").expect("made");
+        std::fs::remove_file(state.key_set()).expect("it was there");
+        let (after, _) = key_set(&state, "fleet").expect("made anew");
+        assert!(after.epoch >= before.epoch);
+        assert_eq!(after.release, before.release);
+    }
+
+    #[test]
+    fn a_key_that_others_may_read_or_that_is_damaged_is_not_used() {
+        let (_folder, state) = state();
+        load_or_create(&state, "release").expect("made");
+        let path = state.key("release");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("it is ours");
+        assert!(load(&path).expect_err("refused").to_string().contains("chmod 600"));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
+        std::fs::write(&path, [0; 31]).expect("it is ours");
+        assert!(load(&path).expect_err("refused").to_string().contains("31 bytes instead of the 32"));
+    }
+}

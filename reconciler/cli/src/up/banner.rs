@@ -12,11 +12,18 @@ use crate::print;
 use crate::state_folder::StateFolder;
 use crate::status::wait_until;
 
-/// Says where everything is.
+/// Says where everything is. `is_first` says that the builder has nothing compiled yet.
 ///
 /// # Errors
 /// When standard output is closed.
-pub(super) fn say_where(arguments: &Up, state: &StateFolder, api: &str, url: &str, output: Output) -> Result<()> {
+pub(super) fn say_where(
+    arguments: &Up,
+    state: &StateFolder,
+    api: &str,
+    url: &str,
+    output: Output,
+    is_first: bool,
+) -> Result<()> {
     let example = arguments.repo.is_none().then(|| state.example_copy());
     if output == Output::Json {
         return print::json(&json!({
@@ -31,7 +38,10 @@ pub(super) fn say_where(arguments: &Up, state: &StateFolder, api: &str, url: &st
     print::line(format_args!("state       {}", state.path().display()))?;
     print::line(format_args!("API         {api}"))?;
     print::line(format_args!("            export KUBECONFIG={}", state.kubeconfig().display()))?;
-    print::line("starting; the first start compiles Rust's library for WebAssembly, which takes about a minute")
+    if !is_first {
+        return print::line("starting");
+    }
+    print::line("starting; this first start compiles Rust's library for WebAssembly, which takes about a minute")
 }
 
 /// Waits until every device declared as emulated is in session and every application runs or is held, and says what

@@ -65,6 +65,7 @@ async fn run_here(arguments: arguments::Up, output: Output) -> Result<()> {
         vec!["--state".into(), state.path().into(), "--fleet".into(), arguments.fleet.clone().into()],
     );
     let builder_folder = arguments.builder_folder.clone().unwrap_or_else(|| state.builder());
+    let is_first = !builder_folder.exists();
     let builder = process(
         "builder",
         vec!["--socket".into(), state.builder_socket().into(), "--folder".into(), builder_folder.into()],
@@ -109,7 +110,7 @@ async fn run_here(arguments: arguments::Up, output: Output) -> Result<()> {
         told.told(),
     ));
 
-    banner::say_where(&arguments, &state, &api.address(), &url, output)?;
+    banner::say_where(&arguments, &state, &api.address(), &url, output, is_first)?;
     let reached = Reached { client: api.client.clone(), namespace: arguments.fleet.clone() };
     let ready = async {
         banner::say_ready(&arguments, &state, &reached, output, started).await?;
