@@ -11,6 +11,8 @@ use crate::session::Standing;
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     pub(crate) key: Option<PublicKey>,
+    /// Whether the key is the one its emulator made, and not a declared one.
+    pub(crate) key_is_emulated: bool,
     pub(crate) pairing: Option<Pairing>,
     /// The status as it was last seen.
     pub(crate) status: DeviceStatus,
@@ -37,9 +39,13 @@ impl Directory {
         let Some(name) = device.metadata.name.clone() else {
             return Change::default();
         };
-        let key = device.key().map(|key| PublicKey(*key.as_bytes()));
+        let known = self.devices.get(&name);
+        let before = known.and_then(|known| known.key);
+        let key_is_emulated = device.spec.public_key.is_none() && device.spec.is_emulated();
+        // A status is only a view: one that somebody deletes takes no key away, its emulator writes it again.
+        let kept = before.filter(|_| key_is_emulated && known.is_some_and(|known| known.key_is_emulated));
+        let key = device.key().map(|key| PublicKey(*key.as_bytes())).or(kept);
         let mut change = Change { keys: BTreeSet::new(), devices: [name.clone()].into() };
-        let before = self.devices.get(&name).and_then(|known| known.key);
         if before != key {
             change.keys.extend(before.into_iter().chain(key));
             self.disown(&name, before);
@@ -47,7 +53,8 @@ impl Directory {
                 self.owners.entry(key).or_default().insert(name.clone());
             }
         }
-        let known = Known { key, pairing: device.spec.pairing, status: device.status.unwrap_or_default() };
+        let status = device.status.unwrap_or_default();
+        let known = Known { key, key_is_emulated, pairing: device.spec.pairing, status };
         self.devices.insert(name, known);
         change
     }
@@ -165,6 +172,33 @@ mod tests {
         emulated.spec.emulation = None;
         directory.apply(emulated);
         assert_eq!(directory.standing(&key(1)), Standing::Unknown);
+    }
+
+    #[test]
+    fn a_deleted_status_takes_no_emulators_key_away() {
+        let mut emulated = device("a", None);
+        emulated.spec.emulation = Some(Emulation::default());
+        let made = |byte| DeviceStatus {
+            public_key: Some(wasmbed_api::PublicKey::from_bytes([byte; 32])),
+            ..DeviceStatus::default()
+        };
+        let mut directory = Directory::default();
+        directory.apply(Device { status: Some(made(1)), ..emulated.clone() });
+        assert_eq!(directory.apply(emulated.clone()).keys, [].into());
+        assert_eq!(directory.standing(&key(1)), Standing::Known("a".into()));
+        let another = Device { status: Some(made(2)), ..emulated.clone() };
+        assert_eq!(directory.apply(another).keys, [key(1), key(2)].into(), "another key takes its place");
+        emulated.spec.emulation = None;
+        assert_eq!(directory.apply(emulated).keys, [key(2)].into());
+    }
+
+    #[test]
+    fn a_declared_key_that_is_taken_away_is_not_kept_for_an_emulator() {
+        let mut directory = Directory::default();
+        directory.apply(device("a", Some(1)));
+        let mut emulated = device("a", None);
+        emulated.spec.emulation = Some(Emulation::default());
+        assert_eq!(directory.apply(emulated).keys, [key(1)].into());
     }
 
     #[test]
