@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use tokio::sync::watch;
 use wasmbed_protocol::SigningKey;
 
 /// What the reconciler is told.
@@ -20,4 +21,6 @@ pub struct Options {
     pub builder: PathBuf,
     /// Where `POST /hooks/<token>` is answered; nowhere if `None`.
     pub hooks: Option<SocketAddr>,
+    /// Is told the address once webhooks are answered there; with port 0 in `hooks`, the port that was drawn.
+    pub hooks_bound: Option<watch::Sender<Option<SocketAddr>>>,
 }

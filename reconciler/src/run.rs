@@ -39,6 +39,9 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result
         let bound = hooks::bind(address).await;
         let (listener, address) = bound.map_err(|source| ReconcileError::Hooks { address, source })?;
         tracing::info!(%address, "answers webhooks");
+        if let Some(tell) = &options.hooks_bound {
+            tell.send_replace(Some(address));
+        }
         tasks.spawn({
             let trigger = Arc::clone(&trigger);
             async move { drop(hooks::serve(listener, token_seen, trigger).await) }

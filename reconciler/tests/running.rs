@@ -109,12 +109,16 @@ async fn a_webhook_that_knows_the_token_makes_it_ask_at_once() {
     world
         .fleet_spec(json!({ "url": url, "path": "fleet", "interval": "1h", "webhookTokenRef": { "name": "hook" } }))
         .await;
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
-    let running = world.run_with(wasmbed_reconciler::Options { hooks: Some(free), ..world.options() });
+    let (bound, mut answering) = tokio::sync::watch::channel(None);
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let running =
+        world.run_with(wasmbed_reconciler::Options { hooks: Some(any), hooks_bound: Some(bound), ..world.options() });
+    let answering = tokio::time::timeout(support::PATIENCE, answering.wait_for(Option::is_some)).await;
+    let address = answering.expect("webhooks are answered").expect("it runs").expect("waited for");
     let head = world.repository.head();
     world.until("the first revision is applied", || is_applied(&world, &head)).await;
-    assert_eq!(post(free, "/hooks/wrong").await, "404");
-    assert_eq!(post(free, "/hooks/t0ken").await, "202");
+    assert_eq!(post(address, "/hooks/wrong").await, "404");
+    assert_eq!(post(address, "/hooks/t0ken").await, "202");
     running.stop().await;
 }
 

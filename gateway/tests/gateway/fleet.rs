@@ -1,5 +1,6 @@
 //! A fleet with one gateway, in a folder of its own.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -44,6 +45,8 @@ pub(crate) struct Fleet {
     pub(crate) live: LiveHub,
     pub(crate) address: String,
     pub(crate) limits: Limits,
+    /// Where the gateway listens that is started next.
+    pub(crate) listen: SocketAddr,
     gateway: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     _control_plane: Arc<ControlPlane>,
     folder: tempfile::TempDir,
@@ -66,6 +69,7 @@ impl Fleet {
             live: LiveHub::default(),
             address: String::new(),
             limits,
+            listen: "127.0.0.1:0".parse().unwrap(),
             gateway: None,
             _control_plane: control_plane,
             folder,
@@ -102,7 +106,7 @@ impl Fleet {
             namespace: NAMESPACE.into(),
             name: NAME.into(),
             replica: None,
-            listen: "127.0.0.1:0".parse().unwrap(),
+            listen: self.listen,
             advertise: None,
             signer: self.socket(),
             live: self.live.clone(),

@@ -54,7 +54,7 @@ impl Kubectl {
         let mut stdin = child.stdin.take().unwrap();
         stdin.write_all(input.as_bytes()).await.unwrap();
         drop(stdin);
-        let output = tokio::time::timeout(PATIENCE * 2, child.wait_with_output()).await;
+        let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
         let output = output.expect("kubectl ends").unwrap();
         (
             output.status.code().unwrap_or(-1),
@@ -200,17 +200,26 @@ async fn wait_ends_when_a_condition_or_a_deletion_comes() {
     let Some(kubectl) = Kubectl::open().await else { return };
     let door = kubectl.plane.door();
     door.make("a", json!({})).await;
-    let wait = kubectl.command("wait widget/a --for=condition=Ready --timeout=30s").spawn().unwrap();
+    let wait = kubectl.command("wait widget/a --for=condition=Ready --timeout=120s").spawn().unwrap();
     let mut body = door.named("a");
     body["status"] = json!({"conditions": [{"type": "Ready", "status": "True"}]});
     let path = format!("{}/status?fieldManager=s", door.widget("a"));
     door.patch(&path, "apply-patch+yaml", &body).await.ok();
     let output = wait.wait_with_output().await.unwrap();
     assert!(output.status.success(), "{output:?}");
-    kubectl.ok("wait crd/widgets.contract.wasmbed.test --for=condition=Established --timeout=5s", "").await;
-    let wait = kubectl.command("wait widget/a --for=delete --timeout=30s").spawn().unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    door.delete(&door.widget("a"), &json!({})).await.ok();
+    kubectl.ok("wait crd/widgets.contract.wasmbed.test --for=condition=Established --timeout=120s", "").await;
+    // The object stays until it is let go, and it is deleted only once kubectl watches it: at this verbosity it says so.
+    let held = |by: Value| json!({"metadata": {"finalizers": by}});
+    let path = door.widget("a");
+    door.patch(&path, "merge-patch+json", &held(json!(["wasmbed.test/held"]))).await.ok();
+    let mut wait = kubectl.command("wait widget/a --for=delete --timeout=120s -v=6").spawn().unwrap();
+    let mut said = BufReader::new(wait.stderr.take().unwrap()).lines();
+    let watches = async { while !said.next_line().await.unwrap().expect("kubectl waits").contains("watch=true") {} };
+    tokio::time::timeout(PATIENCE, watches).await.expect("kubectl watches");
+    let going = door.delete(&path, &json!({})).await.ok();
+    assert!(going["metadata"]["deletionTimestamp"].is_string(), "{going}");
+    assert!(wait.try_wait().unwrap().is_none(), "it is still there");
+    door.patch(&path, "merge-patch+json", &held(Value::Null)).await.ok();
     assert!(wait.wait_with_output().await.unwrap().status.success());
 }
 

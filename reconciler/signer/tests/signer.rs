@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use wasmbed_api::{Application, Device, Rollout};
 use wasmbed_control_plane::{ControlPlane, Options};
 use wasmbed_protocol::signed::{Expected, RunState};
@@ -14,6 +16,8 @@ use wasmbed_streams::sessions::{AssignmentPush, PATH, Session, SessionEvent};
 use wasmbed_streams::{Receiver, Sender, open};
 
 const NONCE: [u8; 16] = [9; 16];
+/// Longer than anything here takes, even on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn device_key() -> PublicKey {
     SigningKey::from_seed(&[1; 32]).public()
@@ -115,13 +119,21 @@ impl Fixture {
 
     /// A gateway's stream, once the signer serves.
     async fn connect(&self) -> (Sender<SessionEvent>, Receiver<AssignmentPush>) {
-        loop {
-            match open(&self.socket(), PATH).await {
-                Ok(stream) => return stream,
-                Err(_) => tokio::task::yield_now().await,
+        let connected = async {
+            loop {
+                match open(&self.socket(), PATH).await {
+                    Ok(stream) => return stream,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
             }
-        }
+        };
+        timeout(PATIENCE, connected).await.expect("the signer serves")
     }
+}
+
+/// What the signer sends next.
+async fn next(from: &mut Receiver<AssignmentPush>) -> AssignmentPush {
+    timeout(PATIENCE, from.next()).await.expect("the signer sends something").expect("the stream goes on").unwrap()
 }
 
 fn opened(thumbprint: [u8; 32]) -> SessionEvent {
@@ -147,18 +159,18 @@ async fn a_session_gets_its_assignment_and_every_change_of_it() {
     let (_end, _signer) = fixture.start();
     let (to, mut from) = fixture.connect().await;
     to.send(&opened(device_key().thumbprint().0)).await.unwrap();
-    let push = from.next().await.unwrap().unwrap();
+    let push = next(&mut from).await;
     assert_eq!((push.session, push.releases.as_slice()), (7, &["a".repeat(64)][..]));
     let first = verified(&push, None);
     assert_eq!(first.entries[0].application, "reader");
     assert_eq!(first.entries[0].state, RunState::Run);
 
     fixture.patch::<Application>("reader", json!({ "suspend": true })).await;
-    let second = verified(&from.next().await.unwrap().unwrap(), Some(first.n));
+    let second = verified(&next(&mut from).await, Some(first.n));
     assert_eq!(second.entries[0].state, RunState::Suspended);
 
     fixture.patch::<Application>("reader", json!({ "targetDevices": [] })).await;
-    let third = verified(&from.next().await.unwrap().unwrap(), Some(second.n));
+    let third = verified(&next(&mut from).await, Some(second.n));
     assert!(third.entries.is_empty(), "the set is complete: absence means stop and erase");
 }
 
@@ -171,7 +183,7 @@ async fn a_gateway_cannot_have_a_devices_assignment_signed_for_another_key() {
     // Nothing comes for the wrong key; the right one, opened after it, is answered first.
     to.send(&SessionEvent::Closed { session: 7 }).await.unwrap();
     to.send(&opened(device_key().thumbprint().0)).await.unwrap();
-    verified(&from.next().await.unwrap().unwrap(), None);
+    verified(&next(&mut from).await, None);
 }
 
 #[tokio::test]
@@ -180,13 +192,13 @@ async fn a_signer_that_was_restarted_goes_on_above_the_last_number() {
     let (end, signer) = fixture.start();
     let (to, mut from) = fixture.connect().await;
     to.send(&opened(device_key().thumbprint().0)).await.unwrap();
-    let before = verified(&from.next().await.unwrap().unwrap(), None);
+    let before = verified(&next(&mut from).await, None);
     drop(end);
-    signer.await.unwrap();
+    timeout(PATIENCE, signer).await.expect("the signer ends").unwrap();
 
     let (_end, _signer) = fixture.start();
     let (to, mut from) = fixture.connect().await;
     to.send(&opened(device_key().thumbprint().0)).await.unwrap();
-    let after = verified(&from.next().await.unwrap().unwrap(), Some(before.n));
+    let after = verified(&next(&mut from).await, Some(before.n));
     assert_eq!(after.entries, before.entries);
 }

@@ -4,3 +4,8 @@
 pub mod declare;
 pub mod git;
 pub mod world;
+
+use std::time::Duration;
+
+/// Longer than anything here takes, even on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(120);

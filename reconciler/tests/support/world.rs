@@ -16,12 +16,10 @@ use wasmbed_protocol::SigningKey;
 use wasmbed_reconciler::{Options, Reconciler, Summary, reconcile_once, run};
 
 use super::declare::{application, device, gateway};
-use super::git;
+use super::{PATIENCE, git};
 
 /// Namespace and name of the fleet.
 pub const FLEET: &str = "home";
-/// How long a test waits for something that happens at once.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct World {
     pub repository: git::Fleet,
@@ -66,6 +64,7 @@ impl World {
             release_key: SigningKey::from_seed(&[1; 32]),
             builder: self.state.path().join("no-builder.sock"),
             hooks: None,
+            hooks_bound: None,
         }
     }
 
@@ -192,6 +191,6 @@ pub struct Running {
 impl Running {
     pub async fn stop(mut self) {
         drop(self.stop.take());
-        self.task.await.expect("ended well");
+        tokio::time::timeout(PATIENCE, self.task).await.expect("it ends").expect("ended well");
     }
 }

@@ -1,9 +1,10 @@
 //! This test program again, as a process of its own that can be killed.
 
-use std::io::{BufRead, BufReader, Lines, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -12,6 +13,9 @@ use wasmbed_device::Options;
 
 const ROLE: &str = "WASMBED_DEVICE_TEST_ROLE";
 const DIR: &str = "WASMBED_DEVICE_TEST_DIR";
+
+/// Longer than anything here takes, even on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a child does.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +29,7 @@ pub(crate) enum Role {
 /// A child, killed when it is dropped.
 pub(crate) struct Process {
     child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    lines: Receiver<String>,
     _stdin: Option<ChildStdin>,
 }
 
@@ -59,11 +63,20 @@ impl Process {
 
     /// A child whose files cannot grow behind so many bytes, as on a full disk.
     pub(crate) fn start_limited(role: Role, dir: &Path, bytes: u64) -> Process {
+        // An ignored signal stays ignored over exec, so that a write fails instead of killing the process.
+        Process::start_after("trap '' XFSZ", role, dir, bytes)
+    }
+
+    /// A child that the kernel kills in the middle of the write that reaches so many bytes into a file.
+    pub(crate) fn start_doomed(role: Role, dir: &Path, bytes: u64) -> Process {
+        Process::start_after("ulimit -c 0", role, dir, bytes)
+    }
+
+    fn start_after(first: &str, role: Role, dir: &Path, bytes: u64) -> Process {
         let program = std::env::current_exe().unwrap();
         let mut command = Command::new("bash");
-        // The shell counts in KiB. An ignored signal stays ignored over exec, so that a write fails instead of killing
-        // the process.
-        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", bytes / 1024);
+        // The shell counts in KiB.
+        let script = format!("{first}; ulimit -f {}; exec \"$@\"", bytes / 1024);
         command.args(["-c", &script, "bash"]).arg(program);
         command.args(["--exact", "child::as_a_child", "--nocapture", "--test-threads=1"]);
         Process::spawn(command, role, dir)
@@ -79,14 +92,22 @@ impl Process {
             .stderr(log)
             .spawn()
             .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
         let stdin = child.stdin.take();
+        // Read by a thread, so that a child that says nothing is not waited for without end; and no faster than the
+        // test wants it, so that a child is held up as by any reader.
+        let (read, lines) = sync_channel(1);
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| read.send(line)));
         Process { child, lines, _stdin: stdin }
     }
 
     /// The next line it writes; none when it has ended.
     pub(crate) fn line(&mut self) -> Option<String> {
-        self.lines.next().map(Result::unwrap)
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("the child said nothing for {PATIENCE:?} and did not end"),
+        }
     }
 
     /// The next line that begins so.
@@ -115,22 +136,35 @@ impl Process {
     /// Ends it in the middle of whatever it does; what it said until then.
     pub(crate) fn kill(mut self) -> Vec<String> {
         self.signal(Signal::SIGKILL);
-        let rest = (&mut self.lines).map_while(Result::ok).collect();
-        assert_eq!(self.child.wait().unwrap().signal(), Some(9));
+        let rest = std::iter::from_fn(|| self.line()).collect();
+        assert_eq!(self.ended().signal(), Some(9));
         rest
     }
 
     /// Waits until it ends by itself; what it wrote, and whether it succeeded.
     pub(crate) fn wait(mut self) -> (Vec<String>, bool) {
-        let rest = (&mut self.lines).map_while(Result::ok).collect();
-        let status = self.child.wait().unwrap();
-        (rest, status.success())
+        let rest = std::iter::from_fn(|| self.line()).collect();
+        (rest, self.ended().success())
     }
 
-    /// A figure of its memory in bytes: `VmRSS` is all that is in use now, `RssAnon` what is its own alone.
-    pub(crate) fn memory(&self, figure: &str) -> u64 {
+    /// How it ended, if it has.
+    pub(crate) fn end(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    fn ended(&mut self) -> ExitStatus {
+        let mut status = None;
+        eventually("the child ends", || {
+            status = self.end();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+
+    /// Memory that is its own alone, in bytes: not the program's text, whose size depends on how it was built.
+    pub(crate) fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with(figure)).unwrap();
+        let line = status.lines().find(|line| line.starts_with("RssAnon")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 }
@@ -144,9 +178,9 @@ impl Drop for Process {
 
 /// Waits until something is so.
 pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     while !is_so() {
-        assert!(Instant::now() < deadline, "not in 30 s: {what}");
+        assert!(Instant::now() < deadline, "not in {PATIENCE:?}: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

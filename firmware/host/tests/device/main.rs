@@ -10,6 +10,8 @@ mod fleet;
 mod gateway;
 
 mod child;
+mod downloads;
 mod flash;
 mod folders;
+mod server;
 mod session;

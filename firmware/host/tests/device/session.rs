@@ -1,141 +1,27 @@
 //! A device process, a gateway over TCP, WebAssembly that really runs.
 
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::io::{ErrorKind, Write};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use wasmbed_device::Swarm;
+use wasmbed_protocol::DeviceMessage;
 use wasmbed_protocol::message::{Level, Phase};
-use wasmbed_protocol::{DeviceMessage, SigningKey};
 
-use crate::child::{Process, Role};
-use crate::fleet::{Built, Fleet, key};
-use crate::gateway::{Gateway, Plan};
+use crate::child::{PATIENCE, Process, Role, eventually};
+use crate::server::{BLINKER, Server, built, hellos, printed};
 
-/// Prints its first argument, lights the LED, publishes, and sleeps for ever.
-const BLINKER: &str = r#"(module
-    (import "wasmbed" "log" (func $log (param i32 i32 i32)))
-    (import "wasmbed" "sleep_ms" (func $sleep (param i32)))
-    (import "wasmbed" "gpio_open" (func $gpio_open (param i32 i32 i32) (result i32)))
-    (import "wasmbed" "gpio_write" (func $gpio_write (param i32 i32) (result i32)))
-    (import "wasmbed" "publish" (func $publish (param i32 i32 i32 i32) (result i32)))
-    (memory (export "memory") 1)
-    (data (i32.const 0) "Hello from TEXT\n")
-    (data (i32.const 32) "led0")
-    (data (i32.const 40) "t/x")
-    (data (i32.const 48) "\18\2a")
-    (func (export "_start")
-        (drop (call $gpio_write (call $gpio_open (i32.const 32) (i32.const 4) (i32.const 1)) (i32.const 1)))
-        (drop (call $publish (i32.const 40) (i32.const 3) (i32.const 48) (i32.const 2)))
-        (call $log (i32.const 0) (i32.const 0) (i32.const 16))
-        (loop $for_ever (call $sleep (i32.const 1000)) (br $for_ever))))"#;
-
+/// Never gives up the CPU by itself.
 const ENDLESS: &str = r#"(module (memory (export "memory") 1) (func (export "_start") (loop $l (br $l))))"#;
 
-fn built(application: &str, text: &str) -> Built {
-    let mut built = Built::new(application, "");
-    built.module = wat::parse_str(text).unwrap();
-    built.release.artifacts[0].digest = wasmbed_protocol::ModuleDigest::of(&built.module);
-    built.release.artifacts[0].size = built.module.len() as u32;
-    built.release.limits.memory = 256 * 1024;
-    built.release.capabilities.gpio = vec!["led0".into()];
-    built
-}
-
-/// A gateway that one device connects to.
-struct Server {
-    listener: TcpListener,
-    device: SigningKey,
-    plan: Plan,
-    current: Option<(TcpStream, Gateway)>,
-}
-
-impl Server {
-    fn new() -> Server {
-        Server::of(9)
-    }
-
-    /// For the device with that key.
-    fn of(number: u8) -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let device = key(number);
-        let plan = Plan::new(Fleet::default(), device.public());
-        Server { listener, device, plan, current: None }
-    }
-
-    fn provision(&self, dir: &Path) {
-        let mut provisioning = self.plan.fleet.provisioning(&self.device);
-        provisioning.gateways = vec![format!("localhost:{}", self.listener.local_addr().unwrap().port())];
-        fs::write(dir.join("provisioning.cbor"), provisioning.encode().unwrap()).unwrap();
-    }
-
-    fn assign(&mut self, built: &[Built]) {
-        for built in built {
-            self.plan.publish(built);
-        }
-        self.plan.entries = built.iter().map(Built::entry).collect();
-        if let Some((_, gateway)) = &mut self.current
-            && let Some(nonce) = gateway.nonce
-        {
-            for message in self.plan.assignment(nonce) {
-                gateway.say(&message);
-            }
-        }
-    }
-
-    /// Serves until something was heard.
-    fn until(&mut self, what: &str, heard: impl Fn(&[DeviceMessage]) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !heard(&self.plan.heard) {
-            assert!(Instant::now() < deadline, "not heard in 60 s: {what}\n{:?}", self.plan.heard);
-            self.serve();
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    fn serve(&mut self) {
-        if let Ok((stream, _)) = self.listener.accept() {
-            stream.set_nonblocking(true).unwrap();
-            self.current = Some((stream, Gateway::new(&self.plan.fleet)));
-        }
-        let Some((stream, gateway)) = &mut self.current else { return };
-        let mut bytes = [0; 4096];
-        match stream.read(&mut bytes) {
-            Ok(0) => {
-                self.current = None;
-                return;
-            }
-            Ok(length) => gateway.receive(&bytes[..length], &mut self.plan),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(_) => {
-                self.current = None;
-                return;
-            }
-        }
-        let out = gateway.output();
-        stream.set_nonblocking(false).unwrap();
-        let sent = stream.write_all(&out);
-        stream.set_nonblocking(true).unwrap();
-        if sent.is_err() {
-            self.current = None;
-        }
-    }
-}
-
-fn printed(text: &'static str) -> impl Fn(&[DeviceMessage]) -> bool {
-    move |heard| {
-        heard
-            .iter()
-            .any(|message| matches!(message, DeviceMessage::Log(log) if log.level == Level::Stdout && log.text == text))
-    }
-}
-
-fn hellos(heard: &[DeviceMessage]) -> usize {
-    heard.iter().filter(|message| matches!(message, DeviceMessage::Hello(_))).count()
+/// What was reported of an application, in order.
+fn phases(heard: &[DeviceMessage], application: &str) -> Vec<Phase> {
+    let reports = heard.iter().filter_map(|message| match message {
+        DeviceMessage::Report(report) if report.application == application => Some(report.phase),
+        _ => None,
+    });
+    reports.collect()
 }
 
 #[test]
@@ -152,10 +38,10 @@ fn a_device_runs_what_it_is_assigned_and_goes_on_after_kill_9() {
         heard.iter().any(|message| matches!(message, DeviceMessage::Output(output) if output.topic == "t/x"))
     });
     assert_eq!(fs::read_to_string(dir.path().join("pins/led0")).unwrap(), "1\n");
-    // A few megabytes, most of it the program's text (and this one is not optimised and holds a test's gateway).
-    let (all, own) = (process.memory("VmRSS"), process.memory("RssAnon"));
-    println!("memory of a device with one application: {} KiB, {} KiB of it its own", all / 1024, own / 1024);
-    assert!(all < 16 * 1024 * 1024 && own < 4 * 1024 * 1024, "{all} {own}");
+    // Some megabytes: the ceiling is wide, as this build is not optimised; `make bench` measures what is released.
+    let own = process.memory();
+    println!("memory of a device with one application: {} KiB of its own", own / 1024);
+    assert!(own < 16 * 1024 * 1024, "{own}");
     server.until("that it is confirmed", |heard| {
         heard.iter().any(|message| matches!(message, DeviceMessage::Report(report) if report.phase == Phase::Running))
     });
@@ -171,15 +57,18 @@ fn a_device_runs_what_it_is_assigned_and_goes_on_after_kill_9() {
     // A new release beside an application that never ends by itself.
     let second = built("blinker", &BLINKER.replace("TEXT", "two!"));
     let endless = built("endless", ENDLESS);
-    server.assign(&[second, endless]);
+    server.assign(&[second, endless.clone()]);
     server.until("the second output", printed("Hello from two!"));
+    server.until("that the endless one runs", |heard| phases(heard, "endless").contains(&Phase::Running));
 
     // A revert fetches nothing either.
     let fetched = server.plan.fetched;
     server.plan.heard.clear();
-    server.assign(&[first]);
+    server.assign(&[first, endless]);
     server.until("the first output again", printed("Hello from one!"));
     assert_eq!(server.plan.fetched, fetched);
+    let since = phases(&server.plan.heard, "endless");
+    assert!(since.iter().all(|phase| *phase == Phase::Running), "it runs on: {since:?}");
 
     // It ends in an orderly way, endless loops and all.
     process.signal(Signal::SIGTERM);
@@ -207,16 +96,31 @@ fn a_gateway_that_sends_garbage_or_nothing_but_garbage_does_no_harm() {
     let mut server = Server::new();
     server.provision(dir.path());
     let process = Process::start(Role::Device, dir.path());
-    server.listener.set_nonblocking(false).unwrap();
+    let mut before = None;
     for _ in 0..2 {
-        let (mut stream, _) = server.listener.accept().unwrap();
+        let mut accepted = None;
+        eventually("the device connects", || {
+            accepted = server.listener.accept().ok();
+            accepted.is_some()
+        });
+        let (mut stream, _) = accepted.unwrap();
+        before.get_or_insert_with(|| process.memory());
+        stream.set_nonblocking(false).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
         let garbage = [0x5A; 64 * 1024];
-        // Until the device hangs up.
-        while stream.write_all(&garbage).is_ok() {}
+        let deadline = Instant::now() + PATIENCE;
+        let end = loop {
+            assert!(Instant::now() < deadline, "it reads garbage and does not hang up");
+            if let Err(error) = stream.write_all(&garbage) {
+                break error.kind();
+            }
+        };
+        assert!(!matches!(end, ErrorKind::WouldBlock | ErrorKind::TimedOut), "it neither reads nor hangs up");
     }
-    server.listener.set_nonblocking(true).unwrap();
     server.until("a Hello after all", |heard| hellos(heard) == 1);
-    assert!(process.memory("VmRSS") < 32 * 1024 * 1024);
+    let grown = process.memory().saturating_sub(before.unwrap());
+    // What a session takes in a build that is not optimised, many times over; garbage that is kept would be more.
+    assert!(grown < 16 * 1024 * 1024, "{grown} bytes more than before the garbage");
 }
 
 #[test]
@@ -275,7 +179,7 @@ fn several_devices_share_one_process() {
     }
     let stopper = swarm.stopper();
     let swarm = std::thread::spawn(move || swarm.run());
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     while !servers.iter().all(|server| printed("Hello from one!")(&server.plan.heard)) {
         assert!(Instant::now() < deadline, "not all of them run");
         servers.iter_mut().for_each(Server::serve);

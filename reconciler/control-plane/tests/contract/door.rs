@@ -9,8 +9,8 @@ use kube::client::Body;
 use serde_json::{Value, json};
 
 pub const GROUP: &str = "contract.wasmbed.test";
-/// How long a scenario waits for what must come.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a scenario waits for what must come: longer than it takes on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A client and a namespace of one's own.
 #[derive(Clone)]
