@@ -4,7 +4,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::{Sources, Worker};
+use support::{PATIENCE, Sources, Worker};
 use wasmbed_builder::closure::FolderTree;
 use wasmbed_builder::{BuildOutcome, Closure, FailureReason, Profile, Target, Trust, template};
 
@@ -386,8 +386,8 @@ async fn an_edit_is_built_in_a_fraction_of_a_second() {
         fastest = fastest.min(started.elapsed());
     }
     println!("an edit is built in {fastest:?}");
-    // What it takes is in the output; the bound is for a machine that does much else.
-    assert!(fastest < Duration::from_secs(10), "{fastest:?}");
+    // What it takes is in the output, and measured by `make bench`; the bound is for a machine that does much else.
+    assert!(fastest < PATIENCE, "{fastest:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -199,6 +199,9 @@ pub async fn parent_is_gone() {
 mod tests {
     use super::*;
 
+    /// Longer than anything here takes, even on a busy machine.
+    const PATIENCE: Duration = Duration::from_secs(120);
+
     fn shell(dir: &Path, script: &str) -> ProcessSpec {
         ProcessSpec {
             name: "test".to_owned(),
@@ -206,6 +209,20 @@ mod tests {
             arguments: vec!["-c".into(), script.into()],
             output: dir.join("logs/test.log"),
         }
+    }
+
+    /// Waits until the process is in such a state.
+    async fn until(process: &Process, is: impl FnMut(&ProcessState) -> bool) -> ProcessState {
+        let mut state = process.state();
+        let state = tokio::time::timeout(PATIENCE, state.wait_for(is)).await.expect("it comes to that");
+        state.expect("it is supervised").clone()
+    }
+
+    /// Whether this process holds the other end of a child's standard input.
+    fn holds_input_of(id: u32) -> bool {
+        let input = std::fs::read_link(format!("/proc/{id}/fd/0")).expect("it has one");
+        let own = std::fs::read_dir("/proc/self/fd").expect("Linux has it").flatten();
+        own.filter_map(|open| std::fs::read_link(open.path()).ok()).any(|open| open == input)
     }
 
     fn alive(id: u32) -> bool {
@@ -216,8 +233,7 @@ mod tests {
     async fn a_process_that_ends_is_started_again_and_its_output_is_kept() {
         let dir = tempfile::tempdir().expect("a folder");
         let process = Process::start(shell(dir.path(), "echo hello; exit 3"));
-        let mut state = process.state();
-        let state = state.wait_for(|state| state.restarts >= 2).await.expect("it is supervised").clone();
+        let state = until(&process, |state| state.restarts >= 2).await;
         assert_eq!(state.last_end.as_deref(), Some("exit status: 3"));
         process.stop().await;
         let output = std::fs::read_to_string(dir.path().join("logs/test.log")).expect("it is there");
@@ -228,7 +244,7 @@ mod tests {
     async fn a_process_is_gone_once_stop_returns() {
         let dir = tempfile::tempdir().expect("a folder");
         let process = Process::start(shell(dir.path(), "exec sleep 60"));
-        let id = process.state().wait_for(|state| state.id.is_some()).await.expect("it runs").id.expect("it has one");
+        let id = until(&process, |state| state.id.is_some()).await.id.expect("it runs");
         assert!(alive(id));
         process.stop().await;
         assert!(!alive(id));
@@ -239,13 +255,16 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         // The shell says that it waits, and ends only with its standard input.
         let process = Process::start(shell(dir.path(), "echo waiting; cat; echo ended"));
-        let id = process.state().wait_for(|state| state.id.is_some()).await.expect("it runs").id.expect("it has one");
+        let id = until(&process, |state| state.id.is_some()).await.id.expect("it runs");
         let output = dir.path().join("logs/test.log");
-        while std::fs::read_to_string(&output).is_ok_and(|text| text.is_empty()) {
-            tokio::task::yield_now().await;
-        }
-        // `cat` would see the end of its input at once if nobody held it.
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        let waits = async {
+            while std::fs::read_to_string(&output).is_ok_and(|text| text.is_empty()) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waits).await.expect("the shell says that it waits");
+        // By now it is waited for, which must not have closed its input: `cat` would see the end of it.
+        assert!(holds_input_of(id));
         assert!(alive(id));
         assert_eq!(process.state().borrow().restarts, 0);
         process.stop().await;
@@ -257,8 +276,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let spec = ProcessSpec { program: "/nowhere/program".into(), ..shell(dir.path(), "") };
         let process = Process::start(spec);
-        let mut state = process.state();
-        let end = state.wait_for(|state| state.last_end.is_some()).await.expect("supervised").last_end.clone();
+        let end = until(&process, |state| state.last_end.is_some()).await.last_end;
         assert!(end.expect("there").starts_with("cannot be started: No such file"));
         process.stop().await;
     }

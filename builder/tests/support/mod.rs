@@ -3,12 +3,16 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use wasmbed_builder::closure::FolderTree;
 use wasmbed_builder::worker::{self, Options};
 use wasmbed_builder::{
     BuildOutcome, BuildRequest, Built, Cache, Client, Closure, Failure, Limits, Profile, Target, Trust,
 };
+
+/// Longer than anything here takes that does not compile, even on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Where the standard library is prepared, once for all tests.
 pub(crate) fn prepared_folder() -> PathBuf {

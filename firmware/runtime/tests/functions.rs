@@ -5,7 +5,7 @@ mod recorder;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use recorder::{Event, launch, lines, program, run, run_in_no_time, wasm};
+use recorder::{Event, end, launch, lines, program, run, run_in_no_time, wasm};
 use wasmbed_runtime::{Application, Grants, IMPORTS, Level, Limits, Origin, Outcome};
 
 /// What the body says, line by line, with these grants and limits.
@@ -227,7 +227,7 @@ proptest! {
             std::thread::yield_now();
         }
         running.stop();
-        let outcome = running.wait().0;
+        let outcome = end(running).0;
         prop_assert!(matches!(outcome, Outcome::Returned | Outcome::Exited { .. } | Outcome::Stopped), "{outcome}");
     }
 }

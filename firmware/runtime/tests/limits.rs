@@ -4,7 +4,7 @@ mod recorder;
 
 use std::time::{Duration, Instant};
 
-use recorder::{Event, launch, lines, program, run, run_in_no_time};
+use recorder::{Event, end, launch, lines, program, run, run_in_no_time, uses};
 use wasmbed_runtime::{Application, Level, Limits, Origin, Outcome};
 
 #[test]
@@ -15,14 +15,11 @@ fn a_share_of_the_cpu_is_held() {
     let started = Instant::now();
     let (running, _events) = launch(&application);
     // By its own CPU clock: it used 100 ms, so at least most of a second has passed, however busy the machine is.
-    while running.stats().cpu < Duration::from_millis(100) {
-        assert!(started.elapsed() < Duration::from_secs(120), "it gets its share");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    uses(&running, Duration::from_millis(100));
     let used = running.stats().cpu;
     let passed = started.elapsed();
     running.stop();
-    assert_eq!(running.wait().0, Outcome::Stopped);
+    assert_eq!(end(running).0, Outcome::Stopped);
     assert!(used <= passed.mul_f64(0.1) + Duration::from_millis(25), "used {used:?} in {passed:?}");
 }
 
@@ -32,11 +29,9 @@ fn an_application_that_is_held_back_is_stopped_at_once() {
     let application =
         Application { limits: Limits { cpu_ms_per_s: 1, ..Limits::default() }, ..Application::new(&module) };
     let (running, _events) = launch(&application);
-    while running.stats().cpu.is_zero() {
-        std::thread::yield_now();
-    }
+    uses(&running, Duration::from_nanos(1));
     running.stop();
-    assert_eq!(running.wait().0, Outcome::Stopped);
+    assert_eq!(end(running).0, Outcome::Stopped);
 }
 
 #[test]
@@ -88,13 +83,13 @@ fn neighbours_of_hostile_applications_do_not_notice() {
         assert!(matches!(run(&Application::new(&trap)).0, Outcome::Trapped { .. }));
     }
     for (application, events) in working {
-        assert_eq!(application.wait().0, Outcome::Returned);
+        assert_eq!(end(application).0, Outcome::Returned);
         assert_eq!(lines(&events.try_iter().collect::<Vec<_>>()), ["hello"]);
     }
     for (application, _) in running {
         assert!(!application.is_ended());
         application.stop();
-        let (outcome, stats) = application.wait();
+        let (outcome, stats) = end(application);
         assert_eq!(outcome, Outcome::Stopped);
         assert!(stats.memory_peak <= Limits::default().memory);
         assert_eq!(stats.memory, 0);

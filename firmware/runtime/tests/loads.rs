@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use recorder::{Announcer, launch, program, run, wasm};
+use recorder::{Announcer, PATIENCE, end, launch, next, program, run, wasm};
 use wasmbed_runtime::{Application, Limits, Outcome, Running, StartError, start};
 
 /// Starts a module and waits until it runs or is refused.
@@ -17,7 +17,7 @@ fn try_start(module: &[u8], limits: Limits) -> Result<Running, StartError> {
     let running = start(&application, Box::new(Announcer(started)), move |_, _| {
         let _ = ended.send(());
     })?;
-    heard.recv().expect("it starts or ends");
+    next(&heard);
     match running.outcome() {
         Some(Outcome::Refused(error)) => Err(error),
         _ => Ok(running),
@@ -121,7 +121,7 @@ fn every_amount_of_memory_gives_a_refusal_or_a_run_and_leaks_nothing() {
         let limits = Limits { memory: memory + 1, ..Limits::default() };
         match try_start(&module, limits) {
             Ok(running) => {
-                let (outcome, stats) = running.wait();
+                let (outcome, stats) = end(running);
                 assert_eq!((outcome, stats.memory), (Outcome::Returned, 0));
                 ran += 1;
             }
@@ -166,7 +166,7 @@ fn a_linear_memory_smaller_than_a_page_works_and_ends_where_it_ends() {
     ] {
         let module = small(body);
         let running = try_start(&module, limits).expect("it fits into 32 KiB");
-        let (outcome, stats) = running.wait();
+        let (outcome, stats) = end(running);
         assert_eq!(matches!(outcome, Outcome::Trapped { .. }), traps, "{body}: {outcome}");
         assert!(stats.memory_peak < 32 * 1024, "{stats:?}");
     }
@@ -230,7 +230,7 @@ fn a_module_with_enormous_declarations_is_refused_quickly() {
         module.extend_from_slice(&[section, 5, 0xff, 0xff, 0xff, 0xff, 0x0f]);
         assert!(try_start(&module, Limits::default()).is_err(), "section {section}");
     }
-    assert!(started.elapsed() < Duration::from_secs(20));
+    assert!(started.elapsed() < PATIENCE);
 }
 
 #[test]
@@ -288,7 +288,7 @@ fn survive(module: &[u8]) {
             std::thread::yield_now();
         }
         running.stop();
-        assert_eq!(running.wait().1.memory, 0);
+        assert_eq!(end(running).1.memory, 0);
     }
 }
 
@@ -348,7 +348,7 @@ fn a_module_cut_anywhere_does_not_hurt() {
             survive(&module[..end]);
         }
         let (running, _events) = launch(&Application::new(&module));
-        assert!(!matches!(running.wait().0, Outcome::Stopped));
+        assert!(!matches!(end(running).0, Outcome::Stopped));
     }
 }
 

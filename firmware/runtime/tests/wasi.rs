@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use recorder::{Event, launch, lines, run, wasm};
+use recorder::{Event, end, launch, lines, next, run, uses, wasm};
 use wasmbed_runtime::{Application, Level, Limits, Origin, Outcome};
 
 /// A program that calls one function of WASI and exits with its answer.
@@ -136,9 +136,9 @@ fn a_poll_of_a_clock_sleeps_and_is_stopped_at_once() {
     assert_eq!(run(&Application::new(&short)).0, Outcome::Returned);
     let long = module("9000000000000000000");
     let (running, events) = launch(&Application::new(&long));
-    events.recv().expect("it says so before it sleeps");
+    next(&events);
     running.stop();
-    assert_eq!(running.wait().0, Outcome::Stopped);
+    assert_eq!(end(running).0, Outcome::Stopped);
 }
 
 /// The bytes of a Rust program for wasm32-wasip1, or `None`, said, where that target is not installed.
@@ -251,10 +251,8 @@ fn a_rust_program_out_of_memory_or_stack_ends_with_its_reason() {
 fn a_rust_program_that_loops_for_ever_is_stopped() {
     let Some(module) = program() else { return };
     let (running, events) = launch(&with_room(module, "loop"));
-    events.recv().expect("it says so first");
-    while running.stats().cpu < Duration::from_millis(2) {
-        std::thread::yield_now();
-    }
+    next(&events);
+    uses(&running, Duration::from_millis(2));
     running.stop();
-    assert_eq!(running.wait().0, Outcome::Stopped);
+    assert_eq!(end(running).0, Outcome::Stopped);
 }

@@ -4,8 +4,10 @@
 mod contract;
 mod support;
 
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use contract::Door;
 use contract::door::PATIENCE;
@@ -106,10 +108,19 @@ async fn garbage_on_the_port_disturbs_nobody() {
     client.apiserver_version().await.unwrap();
 }
 
+/// A free port below those that the kernel draws from and may give to anybody; where the search begins differs from
+/// process to process.
+fn port_of_our_own() -> SocketAddr {
+    let first = std::process::id() % 20_000;
+    let ports = (0..20_000).map(|step| 10_000 + u16::try_from((first + step) % 20_000).unwrap());
+    let mut addresses = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    addresses.find(|address| std::net::TcpListener::bind(address).is_ok()).expect("one of them is free")
+}
+
 #[tokio::test]
 async fn a_kubeconfig_is_its_owners_alone_and_works_after_a_restart() {
     let plane = Plane::open().await;
-    let served = serve(&plane).await;
+    let served = plane.control_plane.serve(port_of_our_own()).await.unwrap();
     let path = plane.folder.path().join("kubeconfig");
     std::fs::write(&path, "an older one that all can read").unwrap();
     served.write_kubeconfig(&path, "test").unwrap();
@@ -120,12 +131,15 @@ async fn a_kubeconfig_is_its_owners_alone_and_works_after_a_restart() {
     let address = served.address();
     let plane = plane.reopened().await;
     // The port is free again as soon as the old server has ended.
-    let served = loop {
-        match plane.control_plane.serve(address).await {
-            Err(ServeError::Listen { .. }) => tokio::task::yield_now().await,
-            served => break served.unwrap(),
+    let again = async {
+        loop {
+            match plane.control_plane.serve(address).await {
+                Err(ServeError::Listen { .. }) => tokio::time::sleep(Duration::from_millis(5)).await,
+                served => break served.unwrap(),
+            }
         }
     };
+    let served = tokio::time::timeout(PATIENCE, again).await.expect("the port is free again");
     assert_eq!(served.address(), address);
     let kubeconfig = Kubeconfig::read_from(&path).unwrap();
     let client = kube::Client::try_from(config(kubeconfig).await).unwrap();

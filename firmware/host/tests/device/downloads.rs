@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
-use std::time::Instant;
+use std::path::Path;
 
 use nix::sys::signal::Signal;
 use wasmbed_protocol::DeviceMessage;
 use wasmbed_protocol::limits::CHUNK;
 use wasmbed_protocol::message::Fetch;
 
-use crate::child::{PATIENCE, Process, Role};
+use crate::child::{Process, Role, eventually};
 use crate::fleet::Built;
-use crate::server::{BLINKER, Server, built, hellos, printed};
+use crate::server::{BLINKER, Server, built, printed};
 
 /// A module of many chunks: the blinker, and data that it does not use.
 fn large() -> Built {
@@ -34,10 +34,7 @@ fn fetches(heard: &[DeviceMessage]) -> Vec<Fetch> {
 
 /// Starts the device of the folder again and lets it end its download. It goes on at this offset, or at most a word
 /// before it, and asks for nothing that lies before; what it then runs is whole, for its digest is right.
-fn goes_on_at(offset: usize, server: &mut Server, dir: &std::path::Path, size: usize) {
-    server.current = None;
-    server.plan.heard.clear();
-    server.plan.tamper = None;
+fn goes_on_at(offset: usize, server: &mut Server, dir: &Path, size: usize) {
     let _process = Process::start(Role::Device, dir);
     server.until("the output", printed("Hello from one!"));
     // By offset: one whose answer was slow is asked for again.
@@ -49,6 +46,24 @@ fn goes_on_at(offset: usize, server: &mut Server, dir: &std::path::Path, size: u
     assert_eq!(asked.values().sum::<usize>(), size - first, "the rest, and each byte of it once: {asked:?}");
 }
 
+/// Has a device that is killed fetch so many bytes, and no more.
+fn fetch_until_killed(server: &mut Server, dir: &Path, bytes: usize) {
+    // The gateway gives so many, and then nothing.
+    server.plan.tamper = Some(Box::new(move |message, answers| {
+        if matches!(message, DeviceMessage::Fetch(fetch) if fetch.offset as usize >= bytes) {
+            answers.clear();
+        }
+    }));
+    let process = Process::start(Role::Device, dir);
+    server.until("that what follows is asked for", |heard| {
+        fetches(heard).last().is_some_and(|fetch| fetch.offset as usize == bytes)
+    });
+    process.kill();
+    server.current = None;
+    server.plan.tamper = None;
+    server.plan.heard.clear();
+}
+
 #[test]
 fn a_download_cut_off_by_kill_9_goes_on_where_it_was() {
     let dir = tempfile::tempdir().unwrap();
@@ -57,17 +72,7 @@ fn a_download_cut_off_by_kill_9_goes_on_where_it_was() {
     let large = large();
     let half = large.module.len() / 2 / CHUNK * CHUNK;
     server.assign(std::slice::from_ref(&large));
-    // The gateway gives the first half, and then nothing more.
-    server.plan.tamper = Some(Box::new(move |message, answers| {
-        if matches!(message, DeviceMessage::Fetch(fetch) if fetch.offset as usize >= half) {
-            answers.clear();
-        }
-    }));
-    let process = Process::start(Role::Device, dir.path());
-    server.until("that the second half is asked for", |heard| {
-        fetches(heard).last().is_some_and(|fetch| fetch.offset as usize == half)
-    });
-    process.kill();
+    fetch_until_killed(&mut server, dir.path(), half);
     goes_on_at(half, &mut server, dir.path(), large.module.len());
 }
 
@@ -76,26 +81,23 @@ fn a_device_killed_in_the_middle_of_programming_goes_on_with_what_was_programmed
     let dir = tempfile::tempdir().unwrap();
     let mut server = Server::new();
     server.provision(dir.path());
-    // The flash file is made before the limit counts.
-    let process = Process::start(Role::Device, dir.path());
-    server.until("a Hello", |heard| hellos(heard) == 1);
-    process.kill();
-    server.current = None;
     let large = large();
     server.assign(std::slice::from_ref(&large));
-    // A place in the middle of a chunk, and of an action that programs it: the kernel writes so far, and kills.
+    // Its place is erased before the first byte comes: what is cut off below is programming.
+    fetch_until_killed(&mut server, dir.path(), 4 * CHUNK);
+    // A place in the middle of a chunk, and of the action that programs it: the kernel writes so far, and kills. The module
+    // is the first, and lies at the start of its area.
     let place = 8 * CHUNK + CHUNK / 2;
     let limit = wasmbed_device::geometry().modules.address as usize + place;
     let mut process = Process::start_doomed(Role::Device, dir.path(), limit as u64);
-    let deadline = Instant::now() + PATIENCE;
-    let end = loop {
-        if let Some(end) = process.end() {
-            break end;
-        }
-        assert!(Instant::now() < deadline, "it lives on, having asked for {:?}", fetches(&server.plan.heard).last());
+    let mut end = None;
+    eventually("the kernel kills it", || {
         server.serve();
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    };
-    assert_eq!(end.signal(), Some(Signal::SIGXFSZ as i32), "{end}");
+        end = process.end();
+        end.is_some()
+    });
+    assert_eq!(end.unwrap().signal(), Some(Signal::SIGXFSZ as i32));
+    server.current = None;
+    server.plan.heard.clear();
     goes_on_at(place, &mut server, dir.path(), large.module.len());
 }

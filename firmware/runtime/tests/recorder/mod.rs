@@ -1,11 +1,14 @@
 //! A platform that records what an application does, and modules to try it with.
 #![allow(dead_code, unreachable_pub, reason = "every test file uses a part of it")]
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use wasmbed_runtime::{Application, Errno, Host, Level, Line, Origin, Outcome, PinMode, Running, Stats, start};
+
+/// Longer than anything here takes, even on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What an application did.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,7 +102,7 @@ pub fn launch(application: &Application<'_>) -> (Running, Receiver<Event>) {
 /// Runs an application to its end.
 pub fn run(application: &Application<'_>) -> (Outcome, Stats, Vec<Event>) {
     let (running, events) = launch(application);
-    let (outcome, stats) = running.wait();
+    let (outcome, stats) = end(running);
     (outcome, stats, events.try_iter().collect())
 }
 
@@ -107,8 +110,42 @@ pub fn run(application: &Application<'_>) -> (Outcome, Stats, Vec<Event>) {
 pub fn run_in_no_time(application: &Application<'_>) -> (Outcome, Stats, Vec<Event>) {
     let (mut host, events) = Recorder::new();
     host.started = None;
-    let (outcome, stats) = start(application, host, |_, _| ()).expect("its limits are in range").wait();
+    let (outcome, stats) = end(start(application, host, |_, _| ()).expect("its limits are in range"));
     (outcome, stats, events.try_iter().collect())
+}
+
+/// Waits until an application has ended. One that does not is left alone: dropping it would wait for ever.
+pub fn end(running: Running) -> (Outcome, Stats) {
+    let deadline = Instant::now() + PATIENCE;
+    while !running.is_ended() {
+        if Instant::now() >= deadline {
+            let stats = running.stats();
+            std::mem::forget(running);
+            panic!("the application does not end: {stats:?}");
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    running.wait()
+}
+
+/// Waits until an application has used so much CPU time.
+pub fn uses(running: &Running, cpu: Duration) {
+    let deadline = Instant::now() + PATIENCE;
+    while running.stats().cpu < cpu {
+        assert!(!running.is_ended(), "it ended: {:?}", running.outcome());
+        assert!(Instant::now() < deadline, "it does not use {cpu:?} of CPU: {:?}", running.stats());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// What comes next.
+pub fn next<T>(events: &Receiver<T>) -> T {
+    events.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("nothing comes: {error}"))
+}
+
+/// Whether nothing comes any more, as the other end is gone.
+pub fn is_closed<T>(events: &Receiver<T>) -> bool {
+    matches!(events.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected))
 }
 
 /// The text lines among events.
