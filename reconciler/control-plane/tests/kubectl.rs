@@ -6,7 +6,6 @@ mod support;
 
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
 
 use contract::door::PATIENCE;
 use serde_json::{Value, json};
