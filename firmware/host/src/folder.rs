@@ -11,8 +11,16 @@ use crate::error::DeviceError;
 #[derive(Debug)]
 pub(crate) struct Folder {
     dir: PathBuf,
-    /// Unlocked by the system when this is closed, however the process ends.
-    _lock: File,
+    /// Unlocked by the system, however the process ends.
+    lock: File,
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // To close it is not enough: a program that another thread is starting holds a copy of it for a moment, and the lock
+        // with it. If this fails, the lock goes when the last copy does.
+        let _ = self.lock.unlock();
+    }
 }
 
 impl Folder {
@@ -42,7 +50,7 @@ impl Folder {
         }
         // Only for the words of the other process' error: not having it is no harm.
         let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
-        Ok(Folder { dir: dir.to_owned(), _lock: lock })
+        Ok(Folder { dir: dir.to_owned(), lock })
     }
 
     pub(crate) fn flash(&self) -> PathBuf {
