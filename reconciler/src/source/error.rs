@@ -128,11 +128,15 @@ pub(super) fn classify(error: gix::Error, remote: &Remote) -> SourceError {
         said
     });
     let detail = words.join(": ");
-    let lower = detail.to_lowercase();
+    // Without the addresses in it: a name or a port may hold any of the words and numbers looked for.
+    let lower = detail.replace(&remote.url, "").replace(&url, "").to_lowercase();
+    let lower = lower.split_whitespace().filter(|word| !word.contains("://")).collect::<Vec<_>>().join(" ");
     let says = |needles: &[&str]| needles.iter().any(|n| lower.contains(n));
+    let status = |codes: &[&str]| lower.split(|c: char| !c.is_alphanumeric()).any(|word| codes.contains(&word));
     if error.is_unauthenticated()
         || error.is_permission_denied()
-        || says(&["permission denied", "authentication", "401", "403", "credentials"])
+        || says(&["permission denied", "authentication", "credentials"])
+        || status(&["401", "403"])
     {
         return SourceError::Unauthorized { url, detail };
     }
@@ -143,9 +147,9 @@ pub(super) fn classify(error: gix::Error, remote: &Remote) -> SourceError {
             "not a valid git directory",
             "could not verify that",
             "repository not found",
-            "404",
             "no such file or directory",
         ])
+        || status(&["404"])
     {
         return SourceError::RepositoryMissing { url, detail };
     }
