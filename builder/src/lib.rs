@@ -25,6 +25,6 @@ pub use cache::Cache;
 pub use client::{Client, ClientError};
 pub use closure::{Closure, ClosureError, SourceTree};
 pub use digest::Digest;
-pub use module::{Limits, Module, ModuleError, Needs};
+pub use module::{Footprint, Limits, Module, ModuleError, Needs, Room};
 pub use outcome::{BuildOutcome, Built, Failure, FailureReason, Location, Progress};
 pub use request::{BuildRequest, Profile, Target, Trust};

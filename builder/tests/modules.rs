@@ -1,6 +1,6 @@
 //! Which modules are taken: built ones and given ones (`wasmBytes`) alike.
 
-use wasmbed_builder::{Limits, Module, ModuleError};
+use wasmbed_builder::{Limits, Module, ModuleError, Room};
 
 fn check(text: &str) -> Result<Module, ModuleError> {
     check_within(text, &Limits::default())
@@ -117,7 +117,9 @@ fn a_start_section_and_too_much_of_anything_are_refused() {
 
 #[test]
 fn memory_is_what_the_runtime_lays_out_and_is_bounded_by_the_targets() {
-    let small = with(r#"(global (export "__heap_base") i32 (i32.const 3376))"#);
+    let small = with(
+        r#"(global (export "__data_end") i32 (i32.const 3000)) (global (export "__heap_base") i32 (i32.const 3376))"#,
+    );
     assert_eq!(check(&small).expect("it is taken").needs().memory, 3376);
     let tight = Limits { memory_bytes: 3375, ..Limits::default() };
     let error = check_within(&small, &tight).expect_err("it does not fit");
@@ -127,14 +129,78 @@ fn memory_is_what_the_runtime_lays_out_and_is_bounded_by_the_targets() {
     );
 
     // What may grow is laid out in whole pages.
-    let growing =
-        with(r#"(global (export "__heap_base") i32 (i32.const 3376)) (func (drop (memory.grow (i32.const 1))))"#);
+    let growing = with(
+        r#"(global (export "__data_end") i32 (i32.const 3000)) (global (export "__heap_base") i32 (i32.const 3376))
+           (func (drop (memory.grow (i32.const 1))))"#,
+    );
     let module = check(&growing).expect("it is taken");
     assert!(module.needs().grows);
     assert_eq!(module.needs().memory, 65_536);
     let fixed = Limits { growth: false, ..Limits::default() };
     assert_eq!(check_within(&growing, &fixed), Err(ModuleError::Grows));
     assert!(check(r#"(module (memory (export "memory") 60000) (func (export "_start")))"#).is_err());
+}
+
+#[test]
+fn a_module_that_looks_at_its_pages_or_hides_its_data_keeps_them_whole() {
+    let looking = with(
+        r#"(global (export "__data_end") i32 (i32.const 3000)) (global (export "__heap_base") i32 (i32.const 3376))
+           (func (drop (memory.size)))"#,
+    );
+    assert_eq!(check(&looking).expect("it is taken").needs().memory, 65_536);
+    let hiding = with(r#"(global (export "__heap_base") i32 (i32.const 3376))"#);
+    assert_eq!(check(&hiding).expect("it is taken").needs().memory, 65_536);
+}
+
+/// What a board of 192 KiB has for an application.
+fn small_board(bytes: u64) -> Limits {
+    let room = Room { board: "Stm32F4Disco".to_owned(), bytes, stack: 4096, is_small: true };
+    Limits { boards: vec![room], ..Limits::default() }
+}
+
+#[test]
+fn a_module_has_to_fit_into_each_board_it_is_for() {
+    let small = with(
+        r#"(global (export "__data_end") i32 (i32.const 3000)) (global (export "__heap_base") i32 (i32.const 3376))"#,
+    );
+    let module = check_within(&small, &small_board(64 << 10)).expect("it fits");
+    let footprint = module.needs().footprint;
+    assert_eq!(footprint.linear, 3376);
+    let needed = footprint.total() + 4096;
+    assert!(check_within(&small, &small_board(needed)).is_ok());
+    let error = check_within(&small, &small_board(needed - 1)).expect_err("it does not fit").to_string();
+    for part in [
+        format!("needs {needed} bytes (3376 of linear memory"),
+        format!("Stm32F4Disco has {} for an application", needed - 1),
+    ] {
+        assert!(error.contains(&part), "{part:?} in {error}");
+    }
+    let many = Limits { boards: [small_board(needed).boards, small_board(100).boards].concat(), ..Limits::default() };
+    assert!(check_within(&small, &many).is_err(), "the smallest board decides");
+}
+
+#[test]
+fn whole_pages_are_refused_on_a_small_board_and_taken_on_a_large_one() {
+    let pages = with("");
+    let mut limits = small_board(1 << 20);
+    let error = check_within(&pages, &limits).expect_err("its memory is a page of 64 KiB");
+    assert_eq!(error, ModuleError::Pages { board: "Stm32F4Disco".to_owned() });
+    assert!(error.to_string().contains("export `__heap_base` and `__data_end`"), "{error}");
+    limits.boards[0].is_small = false;
+    assert!(check_within(&pages, &limits).is_ok());
+}
+
+#[test]
+fn more_code_takes_more_room() {
+    let body = "(drop (i32.add (i32.load (i32.const 0)) (i32.const 1)))";
+    let of = |times: usize| {
+        let module = check(&with(&format!("(func {})", body.repeat(times)))).expect("it is taken");
+        module.needs().footprint
+    };
+    let (one, hundred) = (of(1), of(100));
+    // A load is 12 bytes, an addition 10, and two constants 4 each.
+    assert_eq!(hundred.translated - one.translated, 99 * 30);
+    assert_eq!(hundred.instance, one.instance);
 }
 
 #[test]

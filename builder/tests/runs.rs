@@ -136,6 +136,26 @@ fn the_builder_takes_the_imports_that_the_runtime_has() {
     assert_eq!(ours, theirs);
 }
 
+/// The interpreter of a host has pointers of twice the size, so it is no measure to a byte; the boards' tests are. It shows that
+/// nothing is forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_module_is_said_to_take_is_what_the_interpreter_takes() {
+    for template in template::names() {
+        let sources = Sources::new();
+        for (path, text) in template::render(template, "try").expect("it is a template") {
+            sources.write(&format!("apps/try/{path}"), &text);
+        }
+        let built = Worker::start().await.built(&sources.request("apps/try")).await;
+        let limits = Limits::default();
+        let said = built.module.needs().footprint.total() + u64::from(limits.stack);
+        let budget = wasmbed_runtime::Budget::new(limits.memory);
+        let loaded = wasmbed_runtime::Loaded::load(built.module.bytes(), limits, &budget).expect("it loads");
+        let taken = budget.peak();
+        drop(loaded);
+        assert!(taken <= said + said / 8 && said <= taken + taken / 4, "{template}: {said} said, {taken} taken");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_seed_example_says_hello() {
     let module = released(r#"pub fn main() { println!("Hello from Wasmbed!"); }"#).await;

@@ -1,12 +1,13 @@
 //! What devices can run.
 
 use wasmparser::{
-    CompositeInnerType, Export, ExternalKind, FuncType, Operator, Parser, Payload, TypeRef, ValidPayload, Validator,
-    WasmFeatures,
+    CompositeInnerType, ElementItems, Export, ExternalKind, FuncType, Operator, Parser, Payload, TypeRef, ValidPayload,
+    Validator, WasmFeatures,
 };
 
 use super::error::ModuleError;
-use super::{Limits, Needs};
+use super::footprint::Count;
+use super::{Footprint, Limits, Needs, Room};
 use crate::imports;
 
 /// Bytes of a page of linear memory.
@@ -37,9 +38,16 @@ struct Seen {
     start: Option<u32>,
     exports_memory: bool,
     heap_base: Option<u32>,
+    exports_data_end: bool,
     /// Initial values of `i32` globals, `None` for anything else.
     globals: Vec<Option<i32>>,
     grows: bool,
+    /// Whether it looks how many pages there are, so that the runtime keeps them whole.
+    looks: bool,
+    count: Count,
+    /// How many functions are imported, and how many bodies were read.
+    imported: usize,
+    bodies: usize,
 }
 
 pub(super) fn check(bytes: &[u8], limits: &Limits) -> Result<Needs, ModuleError> {
@@ -60,8 +68,10 @@ pub(super) fn check(bytes: &[u8], limits: &Limits) -> Result<Needs, ModuleError>
     };
     let initial = memory.initial.saturating_mul(PAGE);
     let memory = match seen.heap_base {
-        // Without growth the runtime lays out no more than is used.
-        Some(heap_base) if !seen.grows => u64::from(heap_base).min(initial),
+        // As WAMR's loader decides: where pages are neither counted nor added, it lays out no more than is used.
+        Some(heap_base) if !seen.grows && !seen.looks && seen.exports_data_end => {
+            u64::from(heap_base).next_multiple_of(8).min(initial)
+        }
         _ => initial,
     };
     if memory > limits.memory_bytes {
@@ -70,9 +80,25 @@ pub(super) fn check(bytes: &[u8], limits: &Limits) -> Result<Needs, ModuleError>
     if seen.grows && !limits.growth {
         return Err(ModuleError::Grows);
     }
+    for room in &limits.boards {
+        fits(room, seen.count.footprint(memory, room.stack), seen.grows)?;
+    }
+    let footprint = seen.count.footprint(memory, 0);
     let mut imports = seen.imports;
     imports.sort();
-    Ok(Needs { memory, grows: seen.grows, imports })
+    Ok(Needs { memory, grows: seen.grows, footprint, imports })
+}
+
+/// Whether a board can hold it.
+fn fits(room: &Room, footprint: Footprint, grows: bool) -> Result<(), ModuleError> {
+    if footprint.total() > room.bytes {
+        return Err(ModuleError::Board { board: room.board.clone(), footprint, room: room.bytes });
+    }
+    // A page more is a copy of all of it to another place, which such a board does not have.
+    if room.is_small && (grows || footprint.linear >= PAGE) {
+        return Err(ModuleError::Pages { board: room.board.clone() });
+    }
+    Ok(())
 }
 
 fn read(bytes: &[u8]) -> Result<Seen, ModuleError> {
@@ -105,6 +131,7 @@ fn section(payload: Payload<'_>, seen: &mut Seen) -> Result<(), ModuleError> {
             for group in types {
                 for kind in group?.into_types() {
                     if let CompositeInnerType::Func(function) = kind.composite_type.inner {
+                        seen.count.function_type(&function);
                         seen.types.push(function);
                     }
                 }
@@ -127,7 +154,9 @@ fn section(payload: Payload<'_>, seen: &mut Seen) -> Result<(), ModuleError> {
         }
         Payload::TableSection(tables) => {
             for table in tables {
-                seen.table_entries += table?.ty.initial;
+                let entries = table?.ty.initial;
+                seen.table_entries += entries;
+                seen.count.table(entries);
             }
             at_most("table entries", seen.table_entries, TABLE_ENTRIES)?;
         }
@@ -138,6 +167,7 @@ fn section(payload: Payload<'_>, seen: &mut Seen) -> Result<(), ModuleError> {
         }
         Payload::GlobalSection(globals) => {
             for global in globals {
+                seen.count.global();
                 let mut init = global?.init_expr.get_operators_reader();
                 seen.globals.push(match init.read()? {
                     Operator::I32Const { value } => Some(value),
@@ -147,7 +177,23 @@ fn section(payload: Payload<'_>, seen: &mut Seen) -> Result<(), ModuleError> {
         }
         Payload::ExportSection(exports) => {
             for export in exports {
-                exported(&export?, seen);
+                let export = export?;
+                seen.count.export(export.name);
+                exported(&export, seen);
+            }
+        }
+        Payload::ElementSection(segments) => {
+            for segment in segments {
+                seen.count.segment(match segment?.items {
+                    ElementItems::Functions(items) => items.count().into(),
+                    ElementItems::Expressions(_, items) => items.count().into(),
+                });
+            }
+        }
+        Payload::DataSection(segments) => {
+            for segment in segments {
+                segment?;
+                seen.count.segment(0);
             }
         }
         Payload::StartSection { .. } => return Err(ModuleError::StartSection),
@@ -187,6 +233,8 @@ fn imported(import: &wasmparser::Import<'_>, seen: &mut Seen) -> Result<(), Modu
         });
     }
     seen.functions.push(kind);
+    seen.imported += 1;
+    seen.count.import();
     seen.imports.push(format!("{module}.{name}"));
     Ok(())
 }
@@ -195,6 +243,7 @@ fn exported(export: &Export<'_>, seen: &mut Seen) {
     match (export.name, export.kind) {
         ("_start", ExternalKind::Func) => seen.start = Some(export.index),
         ("memory", ExternalKind::Memory) => seen.exports_memory = true,
+        ("__data_end", ExternalKind::Global) => seen.exports_data_end = true,
         ("__heap_base", ExternalKind::Global) => {
             // Imported globals do not pass, so the index counts the module's own.
             seen.heap_base =
@@ -210,11 +259,17 @@ fn code(body: &wasmparser::FunctionBody<'_>, seen: &mut Seen) -> Result<(), Modu
         locals = locals.saturating_add(local?.0);
     }
     at_most("locals in one function", locals.into(), LOCALS.into())?;
+    let kind = seen.functions.get(seen.imported + seen.bodies).and_then(|kind| seen.types.get(*kind as usize));
+    if let Some(kind) = kind {
+        seen.count.function(kind, locals.into());
+    }
+    seen.bodies += 1;
     let mut operators = body.get_operators_reader()?;
     while !operators.eof() {
-        if let Operator::MemoryGrow { .. } = operators.read()? {
-            seen.grows = true;
-        }
+        let operator = operators.read()?;
+        seen.grows |= matches!(operator, Operator::MemoryGrow { .. });
+        seen.looks |= matches!(operator, Operator::MemorySize { .. });
+        seen.count.operator(&operator, &seen.types, &seen.functions);
     }
     Ok(())
 }

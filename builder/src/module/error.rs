@@ -1,5 +1,6 @@
 //! Why a module is refused.
 
+use super::Footprint;
 use crate::imports;
 
 /// Why a module is refused.
@@ -65,6 +66,28 @@ pub enum ModuleError {
         needs: u64,
         /// Bytes.
         limit: u64,
+    },
+    /// It does not fit into what a board has for an application.
+    #[error(
+        "the module needs {} bytes ({footprint}), and {board} has {room} for an application: make it smaller, ask for less \
+         stack or heap in `[package.metadata.wasmbed]`, or choose other targets", footprint.total()
+    )]
+    Board {
+        /// The board.
+        board: String,
+        /// What it needs.
+        footprint: Footprint,
+        /// Bytes the board has.
+        room: u64,
+    },
+    /// Its memory comes in pages of 64 KiB, and a board is too small for that.
+    #[error(
+        "the module's memory comes in pages of 64 KiB, which {board} cannot give: build it from source, or export \
+         `__heap_base` and `__data_end` and do without `memory.grow`"
+    )]
+    Pages {
+        /// The board.
+        board: String,
     },
     /// It may grow its memory, and its targets do not allow that.
     #[error("the module may grow its memory (`memory.grow`), which its targets do not allow")]

@@ -2,12 +2,14 @@
 
 mod check;
 mod error;
+mod footprint;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Digest;
 
 pub use error::ModuleError;
+pub use footprint::Footprint;
 
 /// A WebAssembly module that passed [`Module::check`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub struct Needs {
     pub memory: u64,
     /// Whether it may ask for more while it runs.
     pub grows: bool,
+    /// What it takes of a board's memory, without the interpreter's stack, counted from above.
+    pub footprint: Footprint,
     /// The host functions it calls, as `module.name`, sorted.
     pub imports: Vec<String>,
 }
@@ -37,11 +41,27 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Whether it may grow its memory.
     pub growth: bool,
+    /// The boards it is to run on; it has to fit into each.
+    #[serde(default)]
+    pub boards: Vec<Room>,
+}
+
+/// What a board has for one application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Room {
+    /// The board's name, for messages.
+    pub board: String,
+    /// Bytes for linear memory, translated code, and the instance with its stack.
+    pub bytes: u64,
+    /// Bytes of the interpreter's stack among them.
+    pub stack: u64,
+    /// Whether memory in pages of 64 KiB is refused: 192 KiB of RAM or less.
+    pub is_small: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { module_bytes: 1_000_000, memory_bytes: 16 << 20, growth: true }
+        Self { module_bytes: 1_000_000, memory_bytes: 16 << 20, growth: true, boards: Vec::new() }
     }
 }
 
