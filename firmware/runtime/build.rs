@@ -6,7 +6,10 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// WAMR's sources that every platform compiles, from `core/`. The interpreter itself is apart: it is always optimised.
+/// The interpreter, from `core/`: half the speed is lost below `-O2`, so an unoptimised or a small build optimises it too.
+const INTERPRETER: &str = "iwasm/interpreter/wasm_interp_fast.c";
+
+/// WAMR's other sources that every platform compiles, from `core/`.
 const SOURCES: &[&str] = &[
     "shared/mem-alloc/mem_alloc.c",
     "shared/mem-alloc/ems/ems_alloc.c",
@@ -29,8 +32,7 @@ const SOURCES: &[&str] = &[
     "iwasm/common/wasm_memory.c",
     "iwasm/common/wasm_native.c",
     "iwasm/common/wasm_runtime_common.c",
-    "iwasm/interpreter/wasm_interp_fast.c",
-    // The full loader, which validates; never `wasm_mini_loader.c`.
+    // The full loader, which validates; never `wasm_mini_loader.c`, which does not, and lets a hostile module do anything.
     "iwasm/interpreter/wasm_loader.c",
     "iwasm/interpreter/wasm_runtime.c",
 ];
@@ -61,34 +63,68 @@ const DEFINES: &[(&str, &str)] = &[
     ("WASM_DISABLE_HW_BOUND_CHECK", "1"),
     ("WASM_DISABLE_STACK_HW_BOUND_CHECK", "1"),
     ("WASM_ENABLE_LOG", "0"),
+    // A memory that grows does so in place where it can.
+    ("WASM_HAVE_MREMAP", "1"),
 ];
 
 /// What differs between platforms.
 struct Platform {
     folder: &'static str,
     defines: &'static [(&'static str, &'static str)],
+    flags: &'static [&'static str],
+    /// How to optimise what is not the interpreter.
+    optimise: &'static str,
 }
 
 impl Platform {
     fn of_target() -> Self {
+        let target = env::var("TARGET").unwrap_or_default();
         let os = env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
         let architecture = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
-        match (os.as_str(), architecture.as_str()) {
-            ("linux", "x86_64" | "aarch64") => Self {
+        match (os.as_str(), architecture.as_str(), target.as_str()) {
+            ("linux", "x86_64" | "aarch64", _) => Self {
                 folder: "host",
                 defines: &[
                     // Checks at branches and calls whether an application is to end or to be held back: see `platform_internal.h`.
                     ("WASM_ENABLE_THREAD_MGR", "1"),
                     ("WASM_UINT32_IS_ATOMIC", "0"),
-                    ("WASM_HAVE_MREMAP", "1"),
                 ],
+                flags: &[],
+                optimise: "2",
+            },
+            // Cortex-M3; Cortex-M4 and M7 without use of their FPU; with it.
+            ("none", _, "thumbv7m-none-eabi") => Self {
+                folder: CORTEX_M,
+                defines: &[("BUILD_TARGET_THUMB", "1"), ("BUILD_TARGET", "\"thumbv7m\"")],
+                flags: CORTEX_M_FLAGS,
+                optimise: "s",
+            },
+            ("none", _, "thumbv7em-none-eabi") => Self {
+                folder: CORTEX_M,
+                defines: &[("BUILD_TARGET_THUMB", "1"), ("BUILD_TARGET", "\"thumbv7em\"")],
+                flags: CORTEX_M_FLAGS,
+                optimise: "s",
+            },
+            ("none", _, "thumbv7em-none-eabihf") => Self {
+                folder: CORTEX_M,
+                defines: &[("BUILD_TARGET_THUMB_VFP", "1"), ("BUILD_TARGET", "\"thumbv7em\"")],
+                flags: CORTEX_M_FLAGS,
+                optimise: "s",
             },
             _ => panic!(
-                "wasmbed-runtime has no platform for {architecture} on {os}; there is one for Linux on x86_64 and aarch64"
+                "wasmbed-runtime has no platform for {target}; there is one for Linux on x86_64 and aarch64, and for \
+                 thumbv7m-none-eabi, thumbv7em-none-eabi and thumbv7em-none-eabihf"
             ),
         }
     }
 }
+
+const CORTEX_M: &str = "cortex-m";
+/// The compiler's default on bare metal is enumerations as short as they can be: then a structure would not be laid out as
+/// `src/wamr/raw.rs` says, and as it is everywhere else.
+const CORTEX_M_FLAGS: &[&str] = &["-fno-short-enums", "--specs=nano.specs"];
+/// What of newlib is linked: the small `snprintf`, `qsort`, `bsearch`, strings, and mathematics.
+const CORTEX_M_LIBRARIES: &[&str] = &["c_nano", "m"];
 
 fn main() {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("Cargo sets it"));
@@ -100,29 +136,60 @@ fn main() {
     let core = wamr_sources(&here.join("wamr/Cargo.toml")).join("wasm-micro-runtime/core");
     let own = here.join("platform");
 
-    let mut build = cc::Build::new();
-    build
+    let mut common = cc::Build::new();
+    common
         .std("gnu99")
         .warnings(false)
-        // Half the speed is lost below this, so an unoptimised build optimises it too.
-        .opt_level(2)
         .flag("-ffunction-sections")
         .flag("-fdata-sections")
         .include(own.join(platform.folder))
         .include(&own);
+    for flag in platform.flags {
+        common.flag(flag);
+    }
     for include in INCLUDES {
-        build.include(core.join(include));
+        common.include(core.join(include));
     }
     for (name, value) in DEFINES.iter().chain(platform.defines) {
-        build.define(name, *value);
+        common.define(name, *value);
     }
+
+    let mut build = common.clone();
+    build.opt_level_str(platform.optimise);
     for source in SOURCES {
         build.file(core.join(source));
     }
     build.file(own.join(platform.folder).join("platform.c"));
-    build.file(own.join("checkpoint.c"));
+    build.file(own.join("memory.c"));
+    build.file(own.join("interpreter.c"));
     build.file(own.join("one_thread.c"));
+    // Compiled apart, linked as one: each refers to the other.
+    let interpreter = common.opt_level(2).file(core.join(INTERPRETER)).compile_intermediates();
+    build.objects(interpreter);
     build.compile("wamr");
+
+    if platform.folder == CORTEX_M {
+        link_newlib(&build);
+    }
+}
+
+/// Links newlib where the compiler keeps it for this target.
+fn link_newlib(build: &cc::Build) {
+    let compiler = build.get_compiler();
+    for library in CORTEX_M_LIBRARIES {
+        let name = format!("lib{library}.a");
+        let output = compiler.to_command().arg(format!("-print-file-name={name}")).output();
+        let path = output.ok().and_then(|output| String::from_utf8(output.stdout).ok()).unwrap_or_default();
+        // A compiler without it prints the bare name.
+        match Path::new(path.trim()).parent().filter(|folder| folder.is_absolute()) {
+            Some(folder) => println!("cargo:rustc-link-search=native={}", folder.display()),
+            None => panic!(
+                "{} has no {name}: install its C library (on Debian, the package libnewlib-arm-none-eabi)",
+                compiler.path().display()
+            ),
+        }
+        println!("cargo:rustc-link-lib=static:-bundle={library}");
+    }
 }
 
 /// The folder of the crate `wamrx-sys`: what Cargo has, else what Cargo downloads.

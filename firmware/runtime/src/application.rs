@@ -34,6 +34,9 @@ pub struct Limits {
     pub memory: u64,
     /// Bytes of the interpreter's stack (calls, locals and operands), taken from `memory`. 1 KiB to 1 MiB.
     pub stack: u32,
+    /// Whether its linear memory may grow. Growing copies the whole of it where there is no virtual memory, so a small
+    /// device does without: there a module that can ask for it (`memory.grow`) is refused.
+    pub growth: bool,
     /// Milliseconds of CPU time in each second, 1 to 1000; 1000 is unlimited. An application over its share is held back,
     /// not ended.
     pub cpu_ms_per_s: u32,
@@ -48,11 +51,12 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 256 KiB of memory, 8 KiB of stack, the whole CPU, 4 KiB/s of log, 10 messages and 4 KiB of them/s, 1 network probe/s.
+    /// 256 KiB of memory which may grow, 8 KiB of stack, the whole CPU, 4 KiB/s of log, 10 messages and 4 KiB of them/s, 1 network probe/s.
     fn default() -> Self {
         Self {
             memory: 256 * 1024,
             stack: 8 * 1024,
+            growth: true,
             cpu_ms_per_s: 1000,
             log_bytes_per_s: 4096,
             publish_per_s: 10,

@@ -13,6 +13,19 @@ pub trait Driver: Send {
     /// to come again, or `None` if it is to end. A platform that preempts has no checkpoints, and is never asked.
     fn checkpoint(&mut self) -> Option<NonZeroU32>;
 
+    /// Whether the processor may be taken from the application, or the application be given up, from now on. It may not to begin
+    /// with; it may while the module is loaded and while the interpreter runs, and not in a host function. A platform whose
+    /// applications have threads has no use for this.
+    fn allow_turns(&mut self, allowed: bool) {
+        let _ = allowed;
+    }
+
+    /// The lowest address that the native stack may have come down to when the interpreter starts, so that it and the host functions
+    /// have enough of it; 0 if that need not be checked.
+    fn stack_end(&self) -> usize {
+        0
+    }
+
     /// Sleeps, but no longer than until the application is to end. Whether the time has passed.
     fn sleep(&mut self, time: Duration) -> bool;
 

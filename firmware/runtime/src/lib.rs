@@ -3,8 +3,11 @@
 //! [`start`] runs an [`Application`] under [`Limits`] and [`Grants`] against a [`Host`]; the [`Running`] handle stops it and
 //! tells what it uses; [`Outcome`] says how it ended. Nothing an application does takes the process or a neighbour down.
 //!
-//! Without the feature `threads` the crate is `no_std`: firmware loads an application with [`Loaded::load`], gives it a stack,
-//! calls [`Loaded::run`] there, and implements [`Driver`] with its scheduler.
+//! Without the feature `threads` the crate is `no_std`: firmware gives an application an arena ([`Budget::in_arena`]) and a stack, calls
+//! [`Task::run`] there, and implements [`Driver`] with its scheduler.
+//!
+//! The interpreter runs with all the rights of the device: the sandbox is the interpreter, which checks every access of an
+//! application, and the host functions, which check every argument.
 
 #![cfg_attr(not(feature = "threads"), no_std)]
 
@@ -23,6 +26,7 @@ mod rate;
 mod sdk;
 mod sections;
 mod session;
+mod task;
 #[cfg(feature = "threads")]
 mod threads;
 mod wamr;
@@ -35,10 +39,11 @@ pub use driver::{Counts, Driver};
 pub use host::{Errno, Host, Level, Line, Origin, PinMode};
 pub use imports::{IMPORTS, Import, SDK_MODULE, WASI_MODULE};
 pub use load::Loaded;
+pub use task::Task;
 pub use outcome::{Outcome, StartError};
 #[cfg(feature = "threads")]
 pub use threads::{Running, start};
-pub use wamr::Budget;
+pub use wamr::{Budget, Charge};
 
 /// Longest piece of a log line, in bytes; longer lines come in pieces.
 pub const LINE_BYTES: usize = 512;

@@ -11,7 +11,7 @@ use core::fmt;
 use crate::imports::IMPORTS;
 use crate::sections;
 use crate::session::Session;
-use crate::wamr::{Budget, Instance, Program, Return};
+use crate::wamr::{Budget, Program, Return, Turns};
 use crate::{Application, Driver, Host, Limits, Outcome, StartError};
 
 /// Where a program starts.
@@ -37,7 +37,8 @@ impl Limits {
 
 /// A loaded application, to be run once, on whatever stack [`Loaded::run`] is called.
 pub struct Loaded {
-    instance: Instance,
+    /// `None` until it is loaded.
+    program: Option<Program>,
     budget: Arc<Budget>,
     limits: Limits,
 }
@@ -54,7 +55,20 @@ impl Loaded {
     /// # Errors
     /// The limits are out of range, the module is not one that devices run, or memory does not suffice.
     pub fn load(module: &[u8], limits: Limits, budget: &Arc<Budget>) -> Result<Self, StartError> {
+        let mut loaded = Self::nothing(limits, Arc::clone(budget))?;
+        loaded.fill(module, &mut NoTurns)?;
+        Ok(loaded)
+    }
+
+    /// An application whose module is not loaded yet.
+    pub(crate) fn nothing(limits: Limits, budget: Arc<Budget>) -> Result<Self, StartError> {
         limits.check()?;
+        Ok(Self { program: None, budget, limits })
+    }
+
+    /// Loads its module. All it makes belongs to `self` at once, so that it can be given up while turns are allowed.
+    pub(crate) fn fill(&mut self, module: &[u8], turns: &mut dyn Turns) -> Result<(), StartError> {
+        let Self { budget, limits, .. } = self;
         let invalid = |reason: &str| StartError::Invalid { reason: reason.to_owned() };
         if let Some(reason) = sections::refusal(module) {
             return Err(invalid(reason));
@@ -67,43 +81,74 @@ impl Loaded {
                 StartError::Invalid { reason }
             }
         };
-        let program = Program::load(module, Arc::clone(budget)).map_err(out_of_memory_or)?;
-        check_imports(&program)?;
+        let program = Program::load(module, budget, turns).map_err(out_of_memory_or)?;
+        let program = self.program.insert(program);
+        check_imports(program)?;
         let exports = program.exports();
         if let Some(name) = exports.iter().find(|name| RUN_TOO_EARLY.contains(&name.as_str())) {
             return Err(invalid(&format!(
                 "it exports `{name}`, which would run outside of its limits: call it from `_start` and do not export it"
             )));
         }
-        let instance = program.instantiate(limits.stack).map_err(out_of_memory_or)?;
-        if !instance.has_entry(ENTRY) {
-            return Err(StartError::NoEntry);
+        drop(exports);
+        if !limits.growth && program.can_grow() {
+            return Err(invalid(
+                "its memory can grow, which this device has no room for: do not use `memory.grow`, or link it with a maximum of \
+                 memory (`--max-memory`) that is what it begins with",
+            ));
         }
-        Ok(Self { instance, budget: Arc::clone(budget), limits })
+        program.instantiate(limits.stack, turns).map_err(out_of_memory_or)?;
+        if program.has_entry(ENTRY) { Ok(()) } else { Err(StartError::NoEntry) }
     }
 
     /// Runs the application to its end, on the stack of the caller, which needs 4 KiB of it beside what `host` needs. All of its
     /// memory is freed afterwards. `application` gives its grants, arguments and configuration.
-    pub fn run(self, application: &Application<'_>, host: Box<dyn Host>, driver: Box<dyn Driver>) -> Outcome {
-        let Self { instance, budget, limits } = self;
-        let Application { grants, args, env, .. } = application;
+    pub fn run(mut self, application: &Application<'_>, host: Box<dyn Host>, driver: Box<dyn Driver>) -> Outcome {
+        let mut session = Session::new(application, host, driver);
+        self.run_in(&mut session)
+    }
+
+    /// Runs the application to its end with a session that outlives it.
+    pub(crate) fn run_in(&mut self, session: &mut Session) -> Outcome {
+        let Self { program, budget, limits } = self;
+        let Some(program) = program else {
+            return Outcome::Refused(StartError::System("its module is not loaded".to_owned()));
+        };
         let refused_before = budget.refused();
-        let mut session = Session::new(&limits, grants.clone(), args.clone(), env.clone(), host, driver);
         if !session.begin() {
             return Outcome::Stopped;
         }
-        let end = instance.run(ENTRY, &mut session);
+        let end = program.run(ENTRY, session);
         let own_word = session.finish();
         match end {
             Return::Finished => Outcome::Returned,
             // By its own word, or else because it was stopped.
             Return::Ended => own_word.unwrap_or(Outcome::Stopped),
-            Return::Trapped(reason) => trap(reason, &limits, budget.refused() > refused_before),
+            Return::Trapped(reason) => trap(reason, limits, budget.refused() > refused_before),
             Return::Panicked(words) => {
                 Outcome::Trapped { reason: format!("the device failed in a host function: {words}") }
             }
         }
     }
+
+    /// Forgets the application, which was ended in the middle of its work.
+    pub(crate) fn give_up(&mut self) {
+        if let Some(program) = self.program.take() {
+            program.give_up();
+        }
+        self.budget.forget_all();
+    }
+
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+}
+
+/// Of a stack that nobody else takes turns with.
+struct NoTurns;
+
+impl Turns for NoTurns {
+    fn allow(&mut self, _: bool) {}
 }
 
 fn check_imports(program: &Program) -> Result<(), StartError> {

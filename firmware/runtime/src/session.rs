@@ -12,8 +12,8 @@ use crate::handles::Handles;
 use crate::imports::Import;
 use crate::lines::{Lines, Stream};
 use crate::rate::Rate;
-use crate::wamr::{Flow, Guide};
-use crate::{Grants, Host, Limits, Line, Outcome};
+use crate::wamr::{Flow, Guide, Turns};
+use crate::{Application, Grants, Host, Line, Outcome};
 
 /// An application's side of the host functions.
 pub(crate) struct Session {
@@ -32,20 +32,14 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// On the stack that will run the application.
-    pub(crate) fn new(
-        limits: &Limits,
-        grants: Grants,
-        args: Vec<String>,
-        env: Vec<(String, String)>,
-        mut host: Box<dyn Host>,
-        driver: Box<dyn Driver>,
-    ) -> Self {
+    /// With an application's grants, arguments, configuration and limits.
+    pub(crate) fn new(application: &Application<'_>, mut host: Box<dyn Host>, driver: Box<dyn Driver>) -> Self {
+        let Application { limits, grants, args, env, .. } = application;
         let now = host.uptime();
         Self {
-            grants,
-            args,
-            env,
+            grants: grants.clone(),
+            args: args.clone(),
+            env: env.clone(),
             handles: Handles::default(),
             publish_rate: Rate::new(limits.publish_per_s, now),
             publish_bytes_rate: Rate::new(limits.publish_bytes_per_s, now),
@@ -121,7 +115,17 @@ impl Session {
     }
 }
 
+impl Turns for Session {
+    fn allow(&mut self, allowed: bool) {
+        self.driver.allow_turns(allowed);
+    }
+}
+
 impl Guide for Session {
+    fn stack_end(&self) -> usize {
+        self.driver.stack_end()
+    }
+
     fn call(&mut self, import: &'static Import, cells: &[u64], memory: &mut [u8]) -> Flow {
         let answer = (import.call)(self, &mut Guest::new(cells, memory));
         if self.driver.is_stopping() {

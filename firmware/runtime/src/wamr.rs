@@ -2,22 +2,30 @@
 //!
 //! # Why it is sound
 //!
-//! - **Lifetimes.** A [`Program`] owns the module and shares the budget its memory is charged to; an [`Instance`] owns its
-//!   program, its instance and its execution environment, and frees them in the reverse order. The raw pointers never leave
-//!   this module.
+//! - **Lifetimes.** A [`Program`] owns its module, its instance and its execution environment, shares the budget their memory is
+//!   charged to, and frees them in the reverse order. The raw pointers never leave this module.
 //! - **Threads.** WAMR ties nothing to a thread in this configuration (no hardware bound checks, so no signal handlers and no
 //!   thread-local state); its few globals are written in [`setup`] only, or are overwritten with the value they have (the
-//!   interpreter's label table). So programs and instances may move between threads; as they are not `Sync` and every operation takes `self` or `&mut self`, one thread at a time works on each.
-//! - **Calls from C.** [`Instance::run`] puts a pointer to its [`Frame`] into the execution environment for as long as the
+//!   interpreter's label table). So programs may move between threads; as they are not `Sync` and every operation that changes one
+//!   takes `&mut self`, one thread at a time works on each.
+//! - **Calls from C.** [`Program::run`] puts a pointer to its [`Frame`] into the execution environment for as long as the
 //!   interpreter runs. [`call_host`] and [`wasmbed_pause`] turn it into `&mut Frame`; both are called by the interpreter on the
 //!   thread that `run` blocks, one at a time, and never nest, because no host function calls back into WAMR's interpreter.
 //!   They catch panics, so none unwinds through C.
 //! - **Linear memory.** While a host function runs, the interpreter does not, so the slice over linear memory is the only access
 //!   to it. It is made anew for each call, as `memory.grow` may move it.
-//! - **Bytes.** The loader writes into its input: it gets a copy of its own, which it does not refer to afterwards.
+//! - **Bytes.** WAMR's loader may write into its input, unless it is told that the input can be freed afterwards: then it copies what
+//!   it keeps (names, data segments; code is translated), and only reads. So a module is loaded where it lies, in read-only flash
+//!   too, and may go once it is loaded. `tests/flash.rs` loads from memory that cannot be written.
+//! - **Giving up.** A scheduler that preempts may end an application wherever it is in one of the calls below that are made with
+//!   preemption allowed: into the loader, the instantiation and the interpreter. At each, nothing on the stack owns anything. What the C
+//!   side had allocated lies in the application's arena, to which no global of WAMR refers, so [`Program::give_up`] only
+//!   forgets it; in an arena it goes with the arena.
 #![allow(unsafe_code)]
 
 mod budget;
+#[cfg(target_os = "none")]
+mod heap;
 mod raw;
 mod setup;
 
@@ -28,7 +36,7 @@ use alloc::vec::Vec;
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr::{self, NonNull};
 
-pub use budget::Budget;
+pub use budget::{Budget, Charge};
 use raw::{
     ExportType, ImportType, KIND_FUNCTION, LoadArgs, wasm_func_get_param_count, wasm_func_get_result_count,
     wasm_memory_get_base_address, wasm_memory_get_bytes_per_page, wasm_memory_get_cur_page_count,
@@ -36,8 +44,9 @@ use raw::{
     wasm_runtime_get_default_memory, wasm_runtime_get_exception, wasm_runtime_get_export_count,
     wasm_runtime_get_export_type, wasm_runtime_get_function_attachment, wasm_runtime_get_import_count,
     wasm_runtime_get_import_type, wasm_runtime_get_module_inst, wasm_runtime_get_user_data, wasm_runtime_instantiate,
-    wasm_runtime_load_ex, wasm_runtime_lookup_function, wasm_runtime_set_exception, wasm_runtime_set_user_data,
-    wasm_runtime_unload, wasmbed_arm, wasmbed_disarm,
+    wasm_runtime_load_ex, wasm_runtime_lookup_function, wasm_runtime_set_exception,
+    wasm_runtime_set_native_stack_boundary, wasm_runtime_set_user_data, wasm_runtime_unload, wasmbed_arm,
+    wasmbed_can_grow, wasmbed_disarm,
 };
 use setup::init;
 
@@ -59,9 +68,11 @@ pub(crate) struct Imported {
     pub(crate) linked: bool,
 }
 
-/// A validated, translated module.
+/// A validated, translated module, and its instance once it has one.
 pub(crate) struct Program {
     module: NonNull<c_void>,
+    instance: Option<NonNull<c_void>>,
+    environment: Option<NonNull<c_void>>,
     budget: Arc<Budget>,
 }
 
@@ -70,33 +81,35 @@ unsafe impl Send for Program {}
 
 impl Program {
     /// Validates and translates a module. The error is WAMR's reason.
-    pub(crate) fn load(bytes: &[u8], budget: Arc<Budget>) -> Result<Self, String> {
+    pub(crate) fn load(bytes: &[u8], budget: &Arc<Budget>, turns: &mut dyn Turns) -> Result<Self, String> {
         init()?;
-        let mut bytes = bytes.to_vec();
         let length = u32::try_from(bytes.len()).map_err(|_| "longer than 4 GiB".to_owned())?;
         let mut error = [0_u8; ERROR_BYTES];
         let arguments = LoadArgs {
             name: c"".as_ptr().cast_mut(),
             clone_wasm_binary: false,
-            // So the module refers to nothing of `bytes` afterwards.
+            // So the loader writes nothing to `bytes`, and the module refers to nothing of them afterwards.
             wasm_binary_freeable: true,
             no_resolve: false,
         };
         let module = {
             let _charging = budget.enter();
-            // SAFETY: the pointers are valid for the lengths given and for the call; the buffer is ours to write.
-            unsafe {
+            turns.allow(true);
+            // SAFETY: the pointers are valid for the lengths given and for the call; the bytes are only read, see "Bytes" above.
+            let module = unsafe {
                 wasm_runtime_load_ex(
-                    bytes.as_mut_ptr(),
+                    bytes.as_ptr().cast_mut(),
                     length,
                     &raw const arguments,
                     error.as_mut_ptr().cast(),
                     ERROR_BYTES as u32,
                 )
-            }
+            };
+            turns.allow(false);
+            module
         };
         match NonNull::new(module) {
-            Some(module) => Ok(Self { module, budget }),
+            Some(module) => Ok(Self { module, instance: None, environment: None, budget: Arc::clone(budget) }),
             None => Err(message(&error, "WASM module load failed: ")),
         }
     }
@@ -136,34 +149,121 @@ impl Program {
         }
     }
 
-    /// Makes memory, tables and globals. The error is WAMR's reason.
-    pub(crate) fn instantiate(self, stack: u32) -> Result<Instance, String> {
+    /// Whether its memory can ever become larger than it begins.
+    pub(crate) fn can_grow(&self) -> bool {
+        // SAFETY: the module is loaded.
+        unsafe { wasmbed_can_grow(self.module.as_ptr()) }
+    }
+
+    /// Makes memory, tables and globals, once. The error is WAMR's reason.
+    pub(crate) fn instantiate(&mut self, stack: u32, turns: &mut dyn Turns) -> Result<(), String> {
         let mut error = [0_u8; ERROR_BYTES];
         let _charging = self.budget.enter();
-        // SAFETY: the module is loaded and stays so, as the instance takes it along; the buffer is valid for its length.
+        turns.allow(true);
+        // SAFETY: the module is loaded and stays so, as `self` keeps it; the buffer is valid for its length.
         let instance = unsafe {
             wasm_runtime_instantiate(self.module.as_ptr(), stack, 0, error.as_mut_ptr().cast(), ERROR_BYTES as u32)
         };
+        turns.allow(false);
         let Some(instance) = NonNull::new(instance) else {
             return Err(message(&error, "WASM module instantiate failed: "));
         };
+        self.instance = Some(instance);
         // SAFETY: the instance is live.
         let environment = unsafe { wasm_runtime_create_exec_env(instance.as_ptr(), stack) };
-        let Some(environment) = NonNull::new(environment) else {
-            // SAFETY: nothing else refers to the instance.
-            unsafe { wasm_runtime_deinstantiate(instance.as_ptr()) };
-            return Err("allocate memory failed".to_owned());
+        self.environment = NonNull::new(environment);
+        self.environment.map(|_| ()).ok_or_else(|| "allocate memory failed".to_owned())
+    }
+
+    /// Whether its instance exports a function of that name without parameters and results.
+    pub(crate) fn has_entry(&self, name: &CStr) -> bool {
+        self.entry(name).is_some()
+    }
+
+    fn entry(&self, name: &CStr) -> Option<NonNull<c_void>> {
+        let instance = self.instance?.as_ptr();
+        // SAFETY: the instance is live and so is the function found in it.
+        unsafe {
+            let function = NonNull::new(wasm_runtime_lookup_function(instance, name.as_ptr()))?;
+            let parameters = wasm_func_get_param_count(function.as_ptr(), instance);
+            let results = wasm_func_get_result_count(function.as_ptr(), instance);
+            (parameters == 0 && results == 0).then_some(function)
+        }
+    }
+
+    /// Runs that function to its end. To be called once: after a trap its globals, such as the pointer to its own stack, are not
+    /// what they were.
+    pub(crate) fn run(&mut self, name: &CStr, guide: &mut dyn Guide) -> Return {
+        let (Some(function), Some(environment)) = (self.entry(name), self.environment) else {
+            return Return::Trapped("the entry is gone".to_owned());
         };
-        Ok(Instance { environment, instance, program: self })
+        let _charging = self.budget.enter();
+        let stack_end = guide.stack_end();
+        let mut frame = Frame { guide, ended: false, panicked: None };
+        // WAMR puts results where the arguments are: there must be a cell for each. The entry has none of either, and these are spare.
+        let mut no_cells = [0_u32; 2];
+        // SAFETY: the environment is live; `frame` outlives the call, and the pointer to it is taken out again below; the entry
+        // has neither parameters nor results, as `entry` has checked.
+        let finished = unsafe {
+            wasm_runtime_set_user_data(environment.as_ptr(), (&raw mut frame).cast());
+            wasm_runtime_set_native_stack_boundary(environment.as_ptr(), ptr::without_provenance_mut(stack_end));
+            wasmbed_arm(environment.as_ptr(), 1);
+            frame.guide.allow(true);
+            let finished = wasm_runtime_call_wasm(environment.as_ptr(), function.as_ptr(), 0, no_cells.as_mut_ptr());
+            frame.guide.allow(false);
+            wasmbed_disarm(environment.as_ptr());
+            wasm_runtime_set_user_data(environment.as_ptr(), ptr::null_mut());
+            finished
+        };
+        if let Some(words) = frame.panicked {
+            Return::Panicked(words)
+        } else if frame.ended {
+            Return::Ended
+        } else if finished {
+            Return::Finished
+        } else {
+            Return::Trapped(self.exception())
+        }
+    }
+
+    fn exception(&self) -> String {
+        let Some(instance) = self.instance else {
+            return String::new();
+        };
+        // SAFETY: the instance is live; the text is a C string inside of it.
+        let text = unsafe { owned(wasm_runtime_get_exception(instance.as_ptr())) };
+        text.strip_prefix("Exception: ").unwrap_or(&text).to_owned()
+    }
+
+    /// Forgets what it has in the arena, which is to be dropped: of an application that was ended in the middle of its work.
+    /// Without an arena its memory is lost.
+    pub(crate) fn give_up(self) {
+        let this = core::mem::ManuallyDrop::new(self);
+        // SAFETY: the one part that owns something outside of the arena is taken out, once; nothing of `this` is used afterwards.
+        drop(unsafe { ptr::read(&raw const this.budget) });
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
         let _charging = self.budget.enter();
-        // SAFETY: loaded, and no instance of it is left: an `Instance` owns its program and is dropped first.
-        unsafe { wasm_runtime_unload(self.module.as_ptr()) };
+        // SAFETY: what there is of them is live, and nothing else refers to it.
+        unsafe {
+            if let Some(environment) = self.environment {
+                wasm_runtime_destroy_exec_env(environment.as_ptr());
+            }
+            if let Some(instance) = self.instance {
+                wasm_runtime_deinstantiate(instance.as_ptr());
+            }
+            wasm_runtime_unload(self.module.as_ptr());
+        }
     }
+}
+
+/// Whether a scheduler may take the processor from the calling stack, or give its work up.
+pub(crate) trait Turns {
+    /// From now on it may, or it may not. Called in pairs.
+    fn allow(&mut self, allowed: bool);
 }
 
 /// What a host function does next.
@@ -175,7 +275,10 @@ pub(crate) enum Flow {
 }
 
 /// What the interpreter calls while an application runs.
-pub(crate) trait Guide {
+pub(crate) trait Guide: Turns {
+    /// The address below which the native stack must not be when the interpreter starts; 0 for no check.
+    fn stack_end(&self) -> usize;
+
     /// Does a host function: `cells` hold its parameters, `memory` is the application's.
     fn call(&mut self, import: &'static Import, cells: &[u64], memory: &mut [u8]) -> Flow;
 
@@ -230,85 +333,11 @@ fn caught<R>(work: impl FnOnce() -> R) -> Result<R, String> {
     Ok(work())
 }
 
-/// A module with its memory, ready to run once.
-pub(crate) struct Instance {
-    environment: NonNull<c_void>,
-    instance: NonNull<c_void>,
-    program: Program,
-}
-
-// SAFETY: see "Threads" above.
-unsafe impl Send for Instance {}
-
-impl Instance {
-    /// Whether it exports a function of that name without parameters and results.
-    pub(crate) fn has_entry(&self, name: &CStr) -> bool {
-        self.entry(name).is_some()
-    }
-
-    fn entry(&self, name: &CStr) -> Option<NonNull<c_void>> {
-        // SAFETY: the instance is live and so is the function found in it.
-        unsafe {
-            let function = NonNull::new(wasm_runtime_lookup_function(self.instance.as_ptr(), name.as_ptr()))?;
-            let parameters = wasm_func_get_param_count(function.as_ptr(), self.instance.as_ptr());
-            let results = wasm_func_get_result_count(function.as_ptr(), self.instance.as_ptr());
-            (parameters == 0 && results == 0).then_some(function)
-        }
-    }
-
-    /// Runs that function to its end. Consumes the instance: after a trap its globals are not what they were.
-    pub(crate) fn run(self, name: &CStr, guide: &mut dyn Guide) -> Return {
-        let Some(function) = self.entry(name) else {
-            return Return::Trapped("the entry is gone".to_owned());
-        };
-        let _charging = self.program.budget.enter();
-        let mut frame = Frame { guide, ended: false, panicked: None };
-        let mut no_cells = [0_u32; 2];
-        // SAFETY: the environment is live; `frame` outlives the call, and the pointer to it is taken out again below; the entry
-        // has neither parameters nor results, as `entry` has checked.
-        let finished = unsafe {
-            wasm_runtime_set_user_data(self.environment.as_ptr(), (&raw mut frame).cast());
-            wasmbed_arm(self.environment.as_ptr(), 1);
-            let finished =
-                wasm_runtime_call_wasm(self.environment.as_ptr(), function.as_ptr(), 0, no_cells.as_mut_ptr());
-            wasmbed_disarm(self.environment.as_ptr());
-            wasm_runtime_set_user_data(self.environment.as_ptr(), ptr::null_mut());
-            finished
-        };
-        if let Some(words) = frame.panicked {
-            Return::Panicked(words)
-        } else if frame.ended {
-            Return::Ended
-        } else if finished {
-            Return::Finished
-        } else {
-            Return::Trapped(self.exception())
-        }
-    }
-
-    fn exception(&self) -> String {
-        // SAFETY: the instance is live; the text is a C string inside of it.
-        let text = unsafe { owned(wasm_runtime_get_exception(self.instance.as_ptr())) };
-        text.strip_prefix("Exception: ").unwrap_or(&text).to_owned()
-    }
-}
-
-impl Drop for Instance {
-    fn drop(&mut self) {
-        let _charging = self.program.budget.enter();
-        // SAFETY: both are live and nothing else refers to them; the program is dropped after this.
-        unsafe {
-            wasm_runtime_destroy_exec_env(self.environment.as_ptr());
-            wasm_runtime_deinstantiate(self.instance.as_ptr());
-        }
-    }
-}
-
 /// Every host function: WAMR says by the attachment which one is called.
 ///
 /// # Safety
 ///
-/// Called by the interpreter inside of [`Instance::run`], with `cells` as long as the signature of the attached import says.
+/// Called by the interpreter inside of [`Program::run`], with `cells` as long as the signature of the attached import says.
 unsafe extern "C" fn call_host(environment: *mut c_void, cells: *mut u64) {
     // SAFETY: the attachment is the `&'static Import` that `register` gave; the user data is the `Frame` of the `run` that is
     // on this thread's stack, referred to by nothing else meanwhile; the instance is live, and its memory is touched by no one
@@ -321,10 +350,12 @@ unsafe extern "C" fn call_host(environment: *mut c_void, cells: *mut u64) {
         let arguments = core::slice::from_raw_parts(cells, import.parameters());
         (import, frame, memory, arguments, instance)
     };
+    frame.guide.allow(false);
     let flow = frame.guarded(|guide| match guide.call(import, arguments, memory) {
         Flow::Continue(result) => Some(result),
         Flow::End => None,
     });
+    frame.guide.allow(true);
     match flow {
         // SAFETY: WAMR gives at least sixteen cells and takes the result from the first.
         Some(result) => unsafe { *cells = result },
@@ -333,7 +364,7 @@ unsafe extern "C" fn call_host(environment: *mut c_void, cells: *mut u64) {
     }
 }
 
-/// At a checkpoint; see `platform/checkpoint.c`.
+/// At a checkpoint; see `platform/interpreter.c`.
 ///
 /// # Safety
 ///

@@ -7,168 +7,48 @@
 #include "wasmbed.h"
 #include <sys/mman.h>
 
-static __thread wasmbed_budget *current;
-
-wasmbed_budget *
-wasmbed_budget_enter(wasmbed_budget *budget)
-{
-    wasmbed_budget *previous = current;
-    current = budget;
-    return previous;
-}
-
-/* Takes `size` bytes from the budget; false if it has not so much left. */
-static bool
-take(wasmbed_budget *budget, size_t size)
-{
-    size_t used, limit;
-    if (!budget)
-        return true;
-    limit = __atomic_load_n(&budget->limit, __ATOMIC_RELAXED);
-    used = __atomic_load_n(&budget->used, __ATOMIC_RELAXED);
-    if (size > limit || used > limit - size) {
-        __atomic_fetch_add(&budget->refused, 1, __ATOMIC_RELAXED);
-        return false;
-    }
-    used += size;
-    /* Only one thread at a time works for an application; others only read. */
-    __atomic_store_n(&budget->used, used, __ATOMIC_RELAXED);
-    if (used > __atomic_load_n(&budget->peak, __ATOMIC_RELAXED))
-        __atomic_store_n(&budget->peak, used, __ATOMIC_RELAXED);
-    return true;
-}
-
-static void
-give_back(wasmbed_budget *budget, size_t size)
-{
-    if (budget)
-        __atomic_store_n(&budget->used, __atomic_load_n(&budget->used, __ATOMIC_RELAXED) - size, __ATOMIC_RELAXED);
-}
-
-/* Ahead of every allocation: whose it is. */
-typedef struct header {
-    wasmbed_budget *budget;
-    size_t size;
-} header;
+/* What belongs to no application, and to applications without an arena. */
 
 void *
-wasmbed_malloc(unsigned int size)
+wasmbed_heap_alloc(size_t size)
 {
-    size_t whole = (size_t)size + sizeof(header);
-    header *h;
-    if (!take(current, whole))
-        return NULL;
-    if (!(h = malloc(whole))) {
-        give_back(current, whole);
-        return NULL;
-    }
-    h->budget = current;
-    h->size = whole;
-    return h + 1;
+    return malloc(size);
 }
 
 void *
-wasmbed_realloc(void *ptr, unsigned int size)
+wasmbed_heap_realloc(void *ptr, size_t old_size, size_t new_size)
 {
-    size_t whole = (size_t)size + sizeof(header), old;
-    header *h, *moved;
-    if (!ptr)
-        return wasmbed_malloc(size);
-    h = (header *)ptr - 1;
-    old = h->size;
-    if (whole > old && !take(h->budget, whole - old))
-        return NULL;
-    if (!(moved = realloc(h, whole))) {
-        if (whole > old)
-            give_back(h->budget, whole - old);
-        return NULL;
-    }
-    if (whole < old)
-        give_back(moved->budget, old - whole);
-    moved->size = whole;
-    return moved + 1;
+    (void)old_size;
+    return realloc(ptr, new_size);
 }
 
 void
-wasmbed_free(void *ptr)
+wasmbed_heap_free(void *ptr, size_t size)
 {
-    header *h;
-    if (!ptr)
-        return;
-    h = (header *)ptr - 1;
-    give_back(h->budget, h->size);
-    free(h);
-}
-
-void *
-os_malloc(unsigned size)
-{
-    return wasmbed_malloc(size);
-}
-
-void *
-os_realloc(void *ptr, unsigned size)
-{
-    return wasmbed_realloc(ptr, size);
-}
-
-void
-os_free(void *ptr)
-{
-    wasmbed_free(ptr);
+    (void)size;
+    free(ptr);
 }
 
 /* Linear memories: fresh zero pages that cost nothing until they are touched. */
 
-static size_t
-granules(size_t size)
-{
-    return (size + os_getpagesize() - 1) & ~(size_t)(os_getpagesize() - 1);
-}
-
 void *
-os_mmap(void *hint, size_t size, int prot, int flags, os_file_handle file)
+wasmbed_map(size_t size)
 {
-    void *memory;
-    (void)prot;
-    (void)flags;
-    (void)file;
-    size = granules(size);
-    if (!take(current, size))
-        return NULL;
-    memory = mmap(hint, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) {
-        give_back(current, size);
-        return NULL;
-    }
-    return memory;
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
 }
 
 void
-os_munmap(void *addr, size_t size)
+wasmbed_unmap(void *addr, size_t size)
 {
-    size = granules(size);
-    if (addr && munmap(addr, size) == 0)
-        give_back(current, size);
+    munmap(addr, size);
 }
 
 void *
-os_mremap(void *old_addr, size_t old_size, size_t new_size)
+wasmbed_remap(void *addr, size_t old_size, size_t new_size)
 {
-    void *memory;
-    old_size = granules(old_size);
-    new_size = granules(new_size);
-    if (new_size > old_size && !take(current, new_size - old_size))
-        return NULL;
-    memory = mremap(old_addr, old_size, new_size, MREMAP_MAYMOVE);
-    if (memory == MAP_FAILED) {
-        if (new_size > old_size)
-            give_back(current, new_size - old_size);
-        return NULL;
-    }
-    if (new_size < old_size)
-        give_back(current, old_size - new_size);
-    return memory;
+    void *memory = mremap(addr, old_size, new_size, MREMAP_MAYMOVE);
+    return memory == MAP_FAILED ? NULL : memory;
 }
 
 int

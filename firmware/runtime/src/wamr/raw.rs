@@ -3,7 +3,7 @@
 use core::ffi::{c_char, c_void};
 use core::ptr;
 
-use super::budget::Budget;
+use super::budget::Account;
 
 /// In [`RuntimeInitArgs`]: allocate by the functions given.
 pub(super) const ALLOC_WITH_ALLOCATOR: u32 = 1;
@@ -109,7 +109,8 @@ impl Default for ExportType {
 }
 
 unsafe extern "C" {
-    pub(super) fn wasmbed_budget_enter(budget: *mut Budget) -> *mut Budget;
+    pub(super) fn wasmbed_budget_enter(budget: *mut Account) -> *mut Account;
+    pub(super) fn wasmbed_arena(memory: *mut c_void, size: usize) -> *mut c_void;
     pub(super) fn wasmbed_malloc(size: u32) -> *mut c_void;
     pub(super) fn wasmbed_realloc(pointer: *mut c_void, size: u32) -> *mut c_void;
     pub(super) fn wasmbed_free(pointer: *mut c_void);
@@ -117,6 +118,7 @@ unsafe extern "C" {
     pub(super) fn wasmbed_thread_cpu_ns() -> u64;
     pub(super) fn wasmbed_arm(environment: *mut c_void, branches: u32);
     pub(super) fn wasmbed_disarm(environment: *mut c_void);
+    pub(super) fn wasmbed_can_grow(module: *mut c_void) -> bool;
 
     pub(super) fn wasm_runtime_full_init(arguments: *mut RuntimeInitArgs) -> bool;
     pub(super) fn wasm_runtime_register_natives_raw(
@@ -155,6 +157,7 @@ unsafe extern "C" {
         argc: u32,
         argv: *mut u32,
     ) -> bool;
+    pub(super) fn wasm_runtime_set_native_stack_boundary(environment: *mut c_void, boundary: *mut u8);
     pub(super) fn wasm_runtime_get_exception(instance: *mut c_void) -> *const c_char;
     pub(super) fn wasm_runtime_set_exception(instance: *mut c_void, text: *const c_char);
     pub(super) fn wasm_runtime_get_module_inst(environment: *mut c_void) -> *mut c_void;

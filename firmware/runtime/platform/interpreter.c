@@ -1,7 +1,8 @@
-/* Between the interpreter's checkpoints and Rust: knows the layout of WAMR's execution environment. */
+/* Between the interpreter and Rust: knows the layout of WAMR's execution environments and modules. */
 
 #include "platform_api_vmcore.h"
 #include "wasm_exec_env.h"
+#include "wasm_runtime.h"
 #include "wasm_runtime_common.h"
 #include "wasmbed.h"
 
@@ -50,6 +51,20 @@ wasmbed_disarm(struct WASMExecEnv *env)
 }
 
 #endif
+
+bool
+wasmbed_can_grow(const void *of)
+{
+    const WASMModule *module = of;
+    uint32 i;
+    /* Whether its code asks for memory, or for its size. */
+    if (!module->possible_memory_grow)
+        return false;
+    for (i = 0; i < module->memory_count; i++)
+        if (module->memories[i].max_page_count > module->memories[i].init_page_count)
+            return true;
+    return false;
+}
 
 /* WAMR's bridge to host functions of any signature. Ours are registered as "raw": called with an array of cells, on every
    architecture alike and without assembler, so this is only there to be linked. */

@@ -1,0 +1,148 @@
+/* WAMR's platform on a Cortex-M without an operating system. What WAMR declares but this runtime's configuration never calls is
+   left out: a change of configuration that needs it fails to link. The heap is the firmware's: src/wamr/heap.rs. */
+
+#include "platform_api_extension.h"
+#include "platform_api_vmcore.h"
+#include "wasmbed.h"
+
+/* Linear memories of applications without an arena. */
+
+void *
+wasmbed_map(size_t size)
+{
+    void *memory = wasmbed_heap_alloc(size);
+    if (memory)
+        memset(memory, 0, size);
+    return memory;
+}
+
+void
+wasmbed_unmap(void *addr, size_t size)
+{
+    wasmbed_heap_free(addr, size);
+}
+
+void *
+wasmbed_remap(void *addr, size_t old_size, size_t new_size)
+{
+    char *memory = wasmbed_heap_realloc(addr, old_size, new_size);
+    if (memory && new_size > old_size)
+        memset(memory + old_size, 0, new_size - old_size);
+    return memory;
+}
+
+int
+os_mprotect(void *addr, size_t size, int prot)
+{
+    (void)addr;
+    (void)size;
+    (void)prot;
+    return 0;
+}
+
+void
+os_dcache_flush(void)
+{}
+
+void
+os_icache_flush(void *start, size_t len)
+{
+    (void)start;
+    (void)len;
+}
+
+/* Messages of WAMR itself: logging is compiled out, and what is left goes nowhere. */
+
+int
+os_printf(const char *format, ...)
+{
+    (void)format;
+    return 0;
+}
+
+int
+os_vprintf(const char *format, va_list ap)
+{
+    (void)format;
+    (void)ap;
+    return 0;
+}
+
+/* newlib's snprintf can print into memory of its own making, which WAMR never asks for: it has no heap. */
+void *
+_sbrk(ptrdiff_t increment)
+{
+    (void)increment;
+    return (void *)-1;
+}
+
+int
+bh_platform_init(void)
+{
+    return 0;
+}
+
+void
+bh_platform_destroy(void)
+{}
+
+/* Nothing in this configuration looks at a clock: applications ask their host functions. */
+
+uint64
+os_time_get_boot_us(void)
+{
+    return 0;
+}
+
+uint64
+os_time_thread_cputime_us(void)
+{
+    return 0;
+}
+
+korp_tid
+os_self_thread(void)
+{
+    return 0;
+}
+
+/* The stack's end is told for each application, by wasm_runtime_set_native_stack_boundary. */
+uint8 *
+os_thread_get_stack_boundary(void)
+{
+    return NULL;
+}
+
+void
+os_thread_jit_write_protect_np(bool enabled)
+{
+    (void)enabled;
+}
+
+int
+os_mutex_init(korp_mutex *mutex)
+{
+    *mutex = 0;
+    return 0;
+}
+
+int
+os_mutex_destroy(korp_mutex *mutex)
+{
+    (void)mutex;
+    return 0;
+}
+
+int
+os_cond_init(korp_cond *cond)
+{
+    *cond = 0;
+    return 0;
+}
+
+int
+os_cond_destroy(korp_cond *cond)
+{
+    (void)cond;
+    return 0;
+}
