@@ -76,6 +76,13 @@ _sbrk(ptrdiff_t increment)
     return (void *)-1;
 }
 
+/* newlib's would send a signal. This is a fault, which ends the application that had the processor. */
+void
+abort(void)
+{
+    __builtin_trap();
+}
+
 int
 bh_platform_init(void)
 {

@@ -1,0 +1,5 @@
+(module (import "wasmbed" "log" (func $log (param i32 i32 i32)))
+    (memory (export "memory") 1) (data (i32.const 0) "hello\n")
+    (func (export "_start") (local i32)
+        (loop (call $log (i32.const 0) (i32.const 0) (i32.const 6))
+            (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 5000))))))

@@ -1,0 +1,5 @@
+(module (import "wasmbed" "log" (func $log (param i32 i32 i32)))
+    (import "wasmbed" "sleep_ms" (func $sleep (param i32)))
+    (memory (export "memory") 1) (data (i32.const 0) "awake\n")
+    (func (export "_start") (call $sleep (i32.const 5)) (call $log (i32.const 0) (i32.const 0) (i32.const 6))
+        (call $sleep (i32.const 1000000))))

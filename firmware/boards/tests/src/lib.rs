@@ -1,0 +1,1 @@
+//! Builds the images of the boards on the host, runs them in QEMU, and reads what they say.
