@@ -10,10 +10,9 @@ const MEMORY: &str = "MEMORY {
 }
 ";
 
-/// As the builder links applications: a small stack.
-const LINK: &[&str] = &["-zstack-size=2048"];
-/// With these the runtime knows where a program's memory ends, and gives it no more.
-const SHRINK: &[&str] = &["--export=__heap_base", "--export=__data_end"];
+/// As the builder links applications: a small stack, and with what the runtime needs to know where a program's memory ends, so that it
+/// gets no more.
+const LINK: &[&str] = &["-zstack-size=2048", "--export=__heap_base", "--export=__data_end"];
 
 fn main() {
     let out = env::var("OUT_DIR").expect("Cargo sets it");
@@ -28,9 +27,8 @@ fn main() {
     println!("cargo:rustc-link-arg=-Tlink.x");
     println!("cargo:rustc-link-arg=--nmagic");
 
-    for (source, name, exports) in
-        [("mix", "mix", SHRINK), ("mix", "mix_pages", &[]), ("fib", "fib", SHRINK), ("sensor", "sensor", SHRINK)]
-    {
+    println!("cargo:rustc-check-cfg=cfg(pages)");
+    for (source, name) in [("mix", "mix"), ("mix", "mix_pages"), ("fib", "fib"), ("sensor", "sensor")] {
         let mut rustc = Command::new(env::var_os("RUSTC").expect("Cargo sets it"));
         rustc
             .args(["--edition", "2024", "--crate-type", "cdylib", "--target", "wasm32-unknown-unknown"])
@@ -38,7 +36,10 @@ fn main() {
             .arg("-o")
             .arg(out.join(name).with_extension("wasm"))
             .arg(format!("wasm/{source}.rs"));
-        for argument in LINK.iter().chain(exports) {
+        if source != name {
+            rustc.args(["--cfg", "pages"]);
+        }
+        for argument in LINK {
             rustc.arg("-C").arg(format!("link-arg={argument}"));
         }
         let status = rustc.status().expect("the compiler starts");

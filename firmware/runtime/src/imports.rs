@@ -19,14 +19,9 @@ pub struct Import {
     pub name: &'static str,
     /// Parameters in parentheses and the result after them, `i` for `i32` and `I` for `i64`: `(iI)i`.
     pub signature: &'static str,
-    pub(crate) call: fn(&mut Session, &mut Guest<'_>) -> Answer,
-}
-
-impl Import {
     /// How many parameters it has.
-    pub(crate) fn parameters(&self) -> usize {
-        self.signature.find(')').map_or(0, |end| end - 1)
-    }
+    pub(crate) parameters: usize,
+    pub(crate) call: fn(&mut Session, &mut Guest<'_>) -> Answer,
 }
 
 impl fmt::Debug for Import {
@@ -36,11 +31,21 @@ impl fmt::Debug for Import {
 }
 
 const fn sdk(name: &'static str, signature: &'static str, call: fn(&mut Session, &mut Guest<'_>) -> Answer) -> Import {
-    Import { module: SDK_MODULE, name, signature, call }
+    Import { module: SDK_MODULE, name, signature, parameters: parameters(signature), call }
 }
 
 const fn wasi(name: &'static str, signature: &'static str, call: fn(&mut Session, &mut Guest<'_>) -> Answer) -> Import {
-    Import { module: WASI_MODULE, name, signature, call }
+    Import { module: WASI_MODULE, name, signature, parameters: parameters(signature), call }
+}
+
+/// How many parameters a signature has: counted once, and not at every call.
+const fn parameters(signature: &str) -> usize {
+    let bytes = signature.as_bytes();
+    let mut end = 0;
+    while bytes[end] != b')' {
+        end += 1;
+    }
+    end - 1
 }
 
 /// Every function a module may import. Anything else is refused at load, by name.

@@ -347,7 +347,7 @@ unsafe extern "C" fn call_host(environment: *mut c_void, cells: *mut u64) {
         let frame = &mut *wasm_runtime_get_user_data(environment).cast::<Frame<'_>>();
         let instance = wasm_runtime_get_module_inst(environment);
         let memory = memory_of(instance);
-        let arguments = core::slice::from_raw_parts(cells, import.parameters());
+        let arguments = core::slice::from_raw_parts(cells, import.parameters);
         (import, frame, memory, arguments, instance)
     };
     frame.guide.allow(false);

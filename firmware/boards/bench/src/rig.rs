@@ -17,7 +17,7 @@ use crate::machine::{CLOCK, INSTRUCTIONS_PER_TICK, TICKS_PER_SECOND, Timer};
 
 /// A hundred thousand instructions, in cycles of SysTick.
 pub(crate) const SLICE: u32 = (100_000 / INSTRUCTIONS_PER_TICK) as u32;
-pub(crate) const STACK: usize = 4096;
+pub(crate) const STACK: usize = 8192;
 /// What an arena has beyond the limit of its application.
 const ARENA_SPARE: usize = 4096;
 
