@@ -6,8 +6,9 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The interpreter, from `core/`: half the speed is lost below `-O2`, so an unoptimised or a small build optimises it too.
-const INTERPRETER: &str = "iwasm/interpreter/wasm_interp_fast.c";
+/// The interpreter and its bridge to host functions, from `core/`: half the speed is lost below `-O2`, so an unoptimised or a small
+/// build optimises them too.
+const INTERPRETER: &[&str] = &["iwasm/interpreter/wasm_interp_fast.c", "iwasm/common/wasm_runtime_common.c"];
 
 /// WAMR's other sources that every platform compiles, from `core/`.
 const SOURCES: &[&str] = &[
@@ -31,7 +32,6 @@ const SOURCES: &[&str] = &[
     "iwasm/common/wasm_loader_common.c",
     "iwasm/common/wasm_memory.c",
     "iwasm/common/wasm_native.c",
-    "iwasm/common/wasm_runtime_common.c",
     // The full loader, which validates; never `wasm_mini_loader.c`, which does not, and lets a hostile module do anything.
     "iwasm/interpreter/wasm_loader.c",
     "iwasm/interpreter/wasm_runtime.c",
@@ -164,7 +164,7 @@ fn main() {
     build.file(own.join("interpreter.c"));
     build.file(own.join("one_thread.c"));
     // Compiled apart, linked as one: each refers to the other.
-    let interpreter = common.opt_level(2).file(core.join(INTERPRETER)).compile_intermediates();
+    let interpreter = common.opt_level(2).files(INTERPRETER.iter().map(|file| core.join(file))).compile_intermediates();
     build.objects(interpreter);
     build.compile("wamr");
 

@@ -52,6 +52,19 @@ wasmbed_disarm(struct WASMExecEnv *env)
 
 #endif
 
+/* Every host function: registered as "raw", so with an array of cells. Gathers what the Rust side needs in one place, as it is on
+   the way of every call. */
+void
+wasmbed_native(struct WASMExecEnv *env, uint64_t *cells)
+{
+    WASMModuleInstance *instance = (WASMModuleInstance *)env->module_inst;
+    WASMMemoryInstance *memory = instance->memory_count > 0 ? instance->memories[0] : NULL;
+    if (!wasmbed_call(env->user_data, env->attachment, cells, memory ? memory->memory_data : NULL,
+                      memory ? (size_t)memory->memory_data_size : 0))
+        /* The interpreter leaves. */
+        wasm_runtime_set_exception(env->module_inst, "ended");
+}
+
 bool
 wasmbed_can_grow(const void *of)
 {

@@ -54,6 +54,15 @@ wasmbed_thread_cpu_ns(void);
 
 struct WASMExecEnv;
 
+/* What every host function is registered as. */
+void
+wasmbed_native(struct WASMExecEnv *env, uint64_t *cells);
+
+/* In Rust: does the host function `import`, with what wasm_runtime_set_user_data left, its parameters in `cells` and the linear
+   memory. The result goes to the first cell. False to end the application. */
+bool
+wasmbed_call(void *user_data, const void *import, uint64_t *cells, uint8_t *memory, size_t memory_size);
+
 /* Makes `env` come to a checkpoint after so many branches and calls, at least 1. */
 void
 wasmbed_arm(struct WASMExecEnv *env, uint32_t branches);

@@ -20,6 +20,9 @@ const ENTRY: &CStr = c"_start";
 /// Exports that WAMR runs while it instantiates, where nothing could stop them.
 const RUN_TOO_EARLY: &[&str] = &["__post_instantiate", "__wasm_call_ctors", "_initialize"];
 
+/// How WAMR says that the stack of the caller of [`Loaded::run`] is used up.
+const NATIVE_STACK_OVERFLOW: &str = "native stack overflow";
+
 /// How WAMR says that a program's own stack, in its linear memory, is used up.
 const OWN_STACK_OVERFLOW: &str = "wasm auxiliary stack overflow";
 
@@ -170,6 +173,9 @@ fn check_imports(program: &Program) -> Result<(), StartError> {
 fn trap(reason: String, limits: &Limits, memory_refused: bool) -> Outcome {
     if reason == OWN_STACK_OVERFLOW {
         let reason = "called too deeply: the stack in its linear memory is used up (endless recursion?)".to_owned();
+        Outcome::Trapped { reason }
+    } else if reason == NATIVE_STACK_OVERFLOW {
+        let reason = "the device's native stack for it is too small for its host functions".to_owned();
         Outcome::Trapped { reason }
     } else if reason.contains("stack overflow") {
         Outcome::StackOverflow { limit: limits.stack }

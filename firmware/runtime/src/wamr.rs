@@ -9,7 +9,7 @@
 //!   interpreter's label table). So programs may move between threads; as they are not `Sync` and every operation that changes one
 //!   takes `&mut self`, one thread at a time works on each.
 //! - **Calls from C.** [`Program::run`] puts a pointer to its [`Frame`] into the execution environment for as long as the
-//!   interpreter runs. [`call_host`] and [`wasmbed_pause`] turn it into `&mut Frame`; both are called by the interpreter on the
+//!   interpreter runs. [`wasmbed_call`] and [`wasmbed_pause`] turn it into `&mut Frame`; both are called by the interpreter on the
 //!   thread that `run` blocks, one at a time, and never nest, because no host function calls back into WAMR's interpreter.
 //!   They catch panics, so none unwinds through C.
 //! - **Linear memory.** While a host function runs, the interpreter does not, so the slice over linear memory is the only access
@@ -39,14 +39,11 @@ use core::ptr::{self, NonNull};
 pub use budget::{Budget, Charge};
 use raw::{
     ExportType, ImportType, KIND_FUNCTION, LoadArgs, wasm_func_get_param_count, wasm_func_get_result_count,
-    wasm_memory_get_base_address, wasm_memory_get_bytes_per_page, wasm_memory_get_cur_page_count,
     wasm_runtime_call_wasm, wasm_runtime_create_exec_env, wasm_runtime_deinstantiate, wasm_runtime_destroy_exec_env,
-    wasm_runtime_get_default_memory, wasm_runtime_get_exception, wasm_runtime_get_export_count,
-    wasm_runtime_get_export_type, wasm_runtime_get_function_attachment, wasm_runtime_get_import_count,
-    wasm_runtime_get_import_type, wasm_runtime_get_module_inst, wasm_runtime_get_user_data, wasm_runtime_instantiate,
-    wasm_runtime_load_ex, wasm_runtime_lookup_function, wasm_runtime_set_exception,
-    wasm_runtime_set_native_stack_boundary, wasm_runtime_set_user_data, wasm_runtime_unload, wasmbed_arm,
-    wasmbed_can_grow, wasmbed_disarm,
+    wasm_runtime_get_exception, wasm_runtime_get_export_count, wasm_runtime_get_export_type,
+    wasm_runtime_get_import_count, wasm_runtime_get_import_type, wasm_runtime_instantiate, wasm_runtime_load_ex,
+    wasm_runtime_lookup_function, wasm_runtime_set_native_stack_boundary, wasm_runtime_set_user_data,
+    wasm_runtime_unload, wasmbed_arm, wasmbed_can_grow, wasmbed_disarm,
 };
 use setup::init;
 
@@ -299,7 +296,7 @@ pub(crate) enum Return {
     Panicked(String),
 }
 
-/// What [`call_host`] and [`wasmbed_pause`] find in the execution environment.
+/// What [`wasmbed_call`] and [`wasmbed_pause`] find in the execution environment.
 struct Frame<'a> {
     guide: &'a mut dyn Guide,
     ended: bool,
@@ -333,22 +330,28 @@ fn caught<R>(work: impl FnOnce() -> R) -> Result<R, String> {
     Ok(work())
 }
 
-/// Every host function: WAMR says by the attachment which one is called.
+/// Every host function, by way of `platform/interpreter.c`.
 ///
 /// # Safety
 ///
-/// Called by the interpreter inside of [`Program::run`], with `cells` as long as the signature of the attached import says.
-unsafe extern "C" fn call_host(environment: *mut c_void, cells: *mut u64) {
+/// Called by the interpreter inside of [`Program::run`], with the `user_data` set there, an attachment that `register` gave, at
+/// least sixteen `cells`, and the linear memory of the instance that runs, or null.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn wasmbed_call(
+    user_data: *mut c_void,
+    import: *const c_void,
+    cells: *mut u64,
+    memory: *mut u8,
+    memory_size: usize,
+) -> bool {
     // SAFETY: the attachment is the `&'static Import` that `register` gave; the user data is the `Frame` of the `run` that is
-    // on this thread's stack, referred to by nothing else meanwhile; the instance is live, and its memory is touched by no one
-    // else while the interpreter waits for us.
-    let (import, frame, memory, arguments, instance) = unsafe {
-        let import = &*wasm_runtime_get_function_attachment(environment).cast::<Import>();
-        let frame = &mut *wasm_runtime_get_user_data(environment).cast::<Frame<'_>>();
-        let instance = wasm_runtime_get_module_inst(environment);
-        let memory = memory_of(instance);
+    // on this thread's stack, referred to by nothing else meanwhile; no import has more than sixteen parameters; the memory is
+    // the instance's, which is live, and is touched by no one else while the interpreter waits for us.
+    let (import, frame, arguments, memory) = unsafe {
+        let import = &*import.cast::<Import>();
+        let memory = if memory.is_null() { &mut [] } else { core::slice::from_raw_parts_mut(memory, memory_size) };
         let arguments = core::slice::from_raw_parts(cells, import.parameters);
-        (import, frame, memory, arguments, instance)
+        (import, &mut *user_data.cast::<Frame<'_>>(), arguments, memory)
     };
     frame.guide.allow(false);
     let flow = frame.guarded(|guide| match guide.call(import, arguments, memory) {
@@ -356,47 +359,25 @@ unsafe extern "C" fn call_host(environment: *mut c_void, cells: *mut u64) {
         Flow::End => None,
     });
     frame.guide.allow(true);
-    match flow {
-        // SAFETY: WAMR gives at least sixteen cells and takes the result from the first.
-        Some(result) => unsafe { *cells = result },
-        // SAFETY: the instance is live; this makes the interpreter leave.
-        None => unsafe { wasm_runtime_set_exception(instance, c"ended".as_ptr()) },
+    if let Some(result) = flow {
+        // SAFETY: there is a first cell, and WAMR takes the result from it.
+        unsafe { *cells = result };
     }
+    flow.is_some()
 }
 
 /// At a checkpoint; see `platform/interpreter.c`.
 ///
 /// # Safety
 ///
-/// As [`call_host`].
+/// As [`wasmbed_call`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn wasmbed_pause(user_data: *mut c_void) -> u32 {
-    // SAFETY: as in `call_host`; null is not expected, but would be ended.
+    // SAFETY: as in `wasmbed_call`; null is not expected, but would be ended.
     let Some(frame) = (unsafe { user_data.cast::<Frame<'_>>().as_mut() }) else {
         return 0;
     };
     frame.guarded(|guide| guide.pause()).map_or(0, core::num::NonZeroU32::get)
-}
-
-/// The linear memory of an instance; empty if it has none.
-///
-/// # Safety
-///
-/// The instance must be live, not running, and no other reference to its memory may be in use.
-unsafe fn memory_of<'a>(instance: *mut c_void) -> &'a mut [u8] {
-    // SAFETY: WAMR's accessors; pages and bytes per page give what is mapped, and both are bounded by 4 GiB.
-    unsafe {
-        let memory = wasm_runtime_get_default_memory(instance);
-        if memory.is_null() {
-            return &mut [];
-        }
-        let base = wasm_memory_get_base_address(memory).cast::<u8>();
-        let length = wasm_memory_get_cur_page_count(memory) * wasm_memory_get_bytes_per_page(memory);
-        match (base.is_null(), usize::try_from(length)) {
-            (false, Ok(length)) => core::slice::from_raw_parts_mut(base, length),
-            _ => &mut [],
-        }
-    }
 }
 
 /// A copy of a C string; empty for null.

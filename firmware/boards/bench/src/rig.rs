@@ -17,7 +17,7 @@ use crate::machine::{CLOCK, INSTRUCTIONS_PER_TICK, TICKS_PER_SECOND, Timer};
 
 /// A hundred thousand instructions, in cycles of SysTick.
 pub(crate) const SLICE: u32 = (100_000 / INSTRUCTIONS_PER_TICK) as u32;
-pub(crate) const STACK: usize = 8192;
+pub(crate) const STACK: usize = 4096;
 /// What an arena has beyond the limit of its application.
 const ARENA_SPARE: usize = 4096;
 
@@ -101,12 +101,17 @@ pub(crate) fn budget(limit: u64) -> Arc<Budget> {
 
 /// An application in a slot.
 pub(crate) fn launch(module: &'static [u8], limits: Limits) -> (Slot<Timer>, Ears) {
+    launch_on(module, limits, STACK)
+}
+
+/// An application in a slot with so much native stack.
+pub(crate) fn launch_on(module: &'static [u8], limits: Limits, stack: usize) -> (Slot<Timer>, Ears) {
     let ears = Ears::default();
     let grants = Grants { publish: vec!["result".into()], adc: vec!["adc0".into()], ..Grants::default() };
     let application = Application { limits, grants, ..Application::new(module) };
     let budget = budget(limits.memory);
     let host = Box::new(Bench { ears: ears.clone(), sensor: 0 });
-    let slot = Slot::new(&application, budget, host, vec![0_u8; STACK].into_boxed_slice(), &CLOCK);
+    let slot = Slot::new(&application, budget, host, vec![0_u8; stack].into_boxed_slice(), &CLOCK);
     (slot.expect("it has all it needs"), ears)
 }
 

@@ -14,7 +14,7 @@ use wasmbed_slices::{
 
 use crate::applications::{ENDLESS, FIB, FLOOD, HOG, MIX, RECURSION, SENSOR, SLEEPER, TRAP};
 use crate::machine::{CLOCK, INSTRUCTIONS_PER_TICK, TICKS_PER_SECOND, alarm_at, alarms, set_alarm};
-use crate::rig::{SLICE, finish, launch, limits, sense, turn};
+use crate::rig::{SLICE, finish, launch, launch_on, limits, sense, turn};
 use crate::{HEAP, say, workloads};
 
 macro_rules! trials {
@@ -48,6 +48,7 @@ trials! {
     registers_survive_slices
     memory_that_grows_is_refused_where_asked
     a_module_too_large_for_its_arena_is_refused
+    a_native_stack_too_small_for_host_functions_ends_the_application
 }
 
 fn launch_and_finish(module: &'static [u8]) -> Outcome {
@@ -371,4 +372,16 @@ fn a_module_too_large_for_its_arena_is_refused() {
         let outcome = slot.outcome();
         assert_eq!(outcome, Some(&Outcome::Refused(StartError::MemoryLimit { limit: memory })), "{memory}");
     }
+}
+
+fn a_native_stack_too_small_for_host_functions_ends_the_application() {
+    let (mut slot, ears) = launch_on(SENSOR, limits(), 2560);
+    finish(&mut slot);
+    let outcome = slot.outcome();
+    assert!(
+        matches!(outcome, Some(Outcome::Trapped { reason }) if reason.contains("native stack")),
+        "{outcome:?}, used {}",
+        slot.stack_used()
+    );
+    assert!(ears.results().is_empty());
 }

@@ -5,6 +5,51 @@
 #include "platform_api_vmcore.h"
 #include "wasmbed.h"
 
+/* Eight words at a time: WAMR clears 128 bytes at every call of a host function, and arenas and linear memories are cleared whole.
+   What the compiler would bring along takes three instructions for each word, newlib's more. */
+__attribute__((naked)) void *
+memset(void *start, int value, size_t size)
+{
+    __asm__ volatile("mov   r12, r0\n"
+                     "and   r1, r1, #255\n"
+                     "orr   r1, r1, r1, lsl #8\n"
+                     "orr   r1, r1, r1, lsl #16\n"
+                     /* Bytes up to a word. */
+                     "1: tst r12, #3\n"
+                     "beq   2f\n"
+                     "cbz   r2, 9f\n"
+                     "strb  r1, [r12], #1\n"
+                     "subs  r2, #1\n"
+                     "b     1b\n"
+                     /* Eight words at a time. */
+                     "2: cmp r2, #32\n"
+                     "blo   4f\n"
+                     "push  {r4-r9}\n"
+                     "mov   r3, r1\n"
+                     "mov   r4, r1\n"
+                     "mov   r5, r1\n"
+                     "mov   r6, r1\n"
+                     "mov   r7, r1\n"
+                     "mov   r8, r1\n"
+                     "mov   r9, r1\n"
+                     "3: stmia r12!, {r1, r3-r9}\n"
+                     "subs  r2, #32\n"
+                     "cmp   r2, #32\n"
+                     "bhs   3b\n"
+                     "pop   {r4-r9}\n"
+                     /* Words, then bytes. */
+                     "4: subs r2, #4\n"
+                     "blo   5f\n"
+                     "str   r1, [r12], #4\n"
+                     "b     4b\n"
+                     "5: adds r2, #4\n"
+                     "6: beq  9f\n"
+                     "strb  r1, [r12], #1\n"
+                     "subs  r2, #1\n"
+                     "b     6b\n"
+                     "9: bx   lr\n");
+}
+
 /* Linear memories of applications without an arena. */
 
 void *

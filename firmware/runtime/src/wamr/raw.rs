@@ -118,6 +118,7 @@ unsafe extern "C" {
     pub(super) fn wasmbed_thread_cpu_ns() -> u64;
     pub(super) fn wasmbed_arm(environment: *mut c_void, branches: u32);
     pub(super) fn wasmbed_disarm(environment: *mut c_void);
+    pub(super) fn wasmbed_native(environment: *mut c_void, cells: *mut u64);
     pub(super) fn wasmbed_can_grow(module: *mut c_void) -> bool;
 
     pub(super) fn wasm_runtime_full_init(arguments: *mut RuntimeInitArgs) -> bool;
@@ -159,13 +160,5 @@ unsafe extern "C" {
     ) -> bool;
     pub(super) fn wasm_runtime_set_native_stack_boundary(environment: *mut c_void, boundary: *mut u8);
     pub(super) fn wasm_runtime_get_exception(instance: *mut c_void) -> *const c_char;
-    pub(super) fn wasm_runtime_set_exception(instance: *mut c_void, text: *const c_char);
-    pub(super) fn wasm_runtime_get_module_inst(environment: *mut c_void) -> *mut c_void;
     pub(super) fn wasm_runtime_set_user_data(environment: *mut c_void, data: *mut c_void);
-    pub(super) fn wasm_runtime_get_user_data(environment: *mut c_void) -> *mut c_void;
-    pub(super) fn wasm_runtime_get_function_attachment(environment: *mut c_void) -> *mut c_void;
-    pub(super) fn wasm_runtime_get_default_memory(instance: *mut c_void) -> *mut c_void;
-    pub(super) fn wasm_memory_get_base_address(memory: *mut c_void) -> *mut c_void;
-    pub(super) fn wasm_memory_get_cur_page_count(memory: *mut c_void) -> u64;
-    pub(super) fn wasm_memory_get_bytes_per_page(memory: *mut c_void) -> u64;
 }

@@ -8,10 +8,9 @@ use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use super::call_host;
 use super::raw::{
     ALLOC_WITH_ALLOCATOR, NativeSymbol, RuntimeInitArgs, wasm_runtime_full_init, wasm_runtime_register_natives_raw,
-    wasmbed_free, wasmbed_malloc, wasmbed_realloc,
+    wasmbed_free, wasmbed_malloc, wasmbed_native, wasmbed_realloc,
 };
 use crate::imports::IMPORTS;
 
@@ -63,7 +62,7 @@ fn register(module: &str) -> Result<(), String> {
     for import in IMPORTS.iter().filter(|import| import.module == module) {
         symbols.push(NativeSymbol {
             symbol: text(import.name)?,
-            func_ptr: call_host as *const c_void,
+            func_ptr: wasmbed_native as *const c_void,
             signature: text(import.signature)?,
             attachment: ptr::from_ref(import).cast(),
         });
@@ -71,7 +70,7 @@ fn register(module: &str) -> Result<(), String> {
     let symbols = Vec::leak(symbols);
     let count = u32::try_from(symbols.len()).map_err(|e| e.to_string())?;
     // SAFETY: name and symbols are leaked, so they stay; WAMR may reorder the symbols, which nothing else refers to.
-    // `call_host` has the type WAMR calls raw functions by.
+    // `wasmbed_native` has the type WAMR calls raw functions by.
     if unsafe { wasm_runtime_register_natives_raw(text(module)?, symbols.as_mut_ptr(), count) } {
         Ok(())
     } else {
