@@ -39,8 +39,8 @@ pub use driver::{Counts, Driver};
 pub use host::{Errno, Host, Level, Line, Origin, PinMode};
 pub use imports::{IMPORTS, Import, SDK_MODULE, WASI_MODULE};
 pub use load::Loaded;
-pub use task::Task;
 pub use outcome::{Outcome, StartError};
+pub use task::Task;
 #[cfg(feature = "threads")]
 pub use threads::{Running, start};
 pub use wamr::{Budget, Charge};

@@ -64,7 +64,8 @@ fn results() -> [u32; 3] {
 
 fn six_take_turns_beside_an_endless_loop_and_endless_recursion() {
     let expected = results();
-    let mut good: Vec<_> = [MIX, FIB, SENSOR, MIX, FIB, SENSOR].into_iter().map(|module| launch(module, limits())).collect();
+    let mut good: Vec<_> =
+        [MIX, FIB, SENSOR, MIX, FIB, SENSOR].into_iter().map(|module| launch(module, limits())).collect();
     let (mut endless, _) = launch(ENDLESS, limits());
     let (mut recursion, _) = launch(RECURSION, limits());
     let mut slices = 0;
@@ -119,7 +120,12 @@ fn hostile_applications_end_with_their_reason_and_neighbours_go_on() {
     assert!(
         matches!(
             outcomes[..],
-            [Some(Outcome::Trapped { .. }), Some(Outcome::StackOverflow { .. }), Some(Outcome::MemoryLimit { .. }), None]
+            [
+                Some(Outcome::Trapped { .. }),
+                Some(Outcome::StackOverflow { .. }),
+                Some(Outcome::MemoryLimit { .. }),
+                None
+            ]
         ),
         "{outcomes:?}"
     );

@@ -17,9 +17,10 @@ pub(crate) fn mix(turns: u32) -> u32 {
         }
         for row in &left {
             for column in 0..SIDE {
-                let sum = row.iter().zip(&right).fold(0_i32, |sum, (a, b)| {
-                    sum.wrapping_add(i32::from(*a).wrapping_mul(i32::from(b[column])))
-                });
+                let sum = row
+                    .iter()
+                    .zip(&right)
+                    .fold(0_i32, |sum, (a, b)| sum.wrapping_add(i32::from(*a).wrapping_mul(i32::from(b[column]))));
                 crc = checksum(crc, sum as u16);
             }
         }

@@ -1,5 +1,8 @@
 //! Work on a stack of its own.
-#![allow(unsafe_code, reason = "the stack and the work on it are referred to by address; see `cortex_m` for the switch itself")]
+#![allow(
+    unsafe_code,
+    reason = "the stack and the work on it are referred to by address; see `cortex_m` for the switch itself"
+)]
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -7,7 +10,7 @@ use core::ptr::{self, NonNull};
 
 use wasmbed_runtime::{Charge, Task};
 
-use crate::cortex_m::{self, Context, End, finish, fault_registers, remove_guard, switch_to, waits_until};
+use crate::cortex_m::{self, Context, End, fault_registers, finish, remove_guard, switch_to, waits_until};
 use crate::stack::{Layout, StackTooSmall, paint, untouched};
 
 /// What runs on a stack of its own.
@@ -62,7 +65,9 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::StackOverflow => write!(f, "used its native stack up"),
-            Self::Other { status, address } => write!(f, "fault of the processor: CFSR {status:#010x}, address {address:#010x}"),
+            Self::Other { status, address } => {
+                write!(f, "fault of the processor: CFSR {status:#010x}, address {address:#010x}")
+            }
         }
     }
 }
@@ -112,10 +117,19 @@ impl<W: Work> Coroutine<W> {
         paint(unsafe { core::slice::from_raw_parts_mut(ptr::with_exposed_provenance_mut(layout.guard.start), words) });
         let work = Box::into_raw(Box::new(work));
         // SAFETY: the stack is nobody else's, as above.
-        let context = unsafe { Context::new(layout.stack.start, layout.stack.end, begin::<W>, work.expose_provenance()) };
+        let context =
+            unsafe { Context::new(layout.stack.start, layout.stack.end, begin::<W>, work.expose_provenance()) };
         // SAFETY: from a box.
         let work = unsafe { NonNull::new_unchecked(work) };
-        Ok(Self { work, context: Box::new(context), layout, state: State::New, fault: None, charge: Charge::NOBODY, _lender: lender })
+        Ok(Self {
+            work,
+            context: Box::new(context),
+            layout,
+            state: State::New,
+            fault: None,
+            charge: Charge::NOBODY,
+            _lender: lender,
+        })
     }
 
     /// Runs the work for at most so many cycles of the core, 16,777,215 at most. To be called on the device's stack, in thread
@@ -174,8 +188,8 @@ impl<W: Work> Coroutine<W> {
         const MEMORY_LAZY_STACKING: u32 = 1 << 5;
         const MEMORY_ADDRESS_VALID: u32 = 1 << 7;
         let registers = fault_registers();
-        let in_guard = registers.status & MEMORY_ADDRESS_VALID != 0
-            && self.layout.guard.contains(&(registers.address as usize));
+        let in_guard =
+            registers.status & MEMORY_ADDRESS_VALID != 0 && self.layout.guard.contains(&(registers.address as usize));
         if in_guard || registers.status & (MEMORY_STACKING | MEMORY_LAZY_STACKING) != 0 {
             Fault::StackOverflow
         } else {
@@ -224,8 +238,11 @@ impl<W: Work> Coroutine<W> {
 
     /// The work, once it has ended.
     pub fn work(&mut self) -> Option<&mut W> {
+        if self.state != State::Ended {
+            return None;
+        }
         // SAFETY: no frame refers to it any more: they have returned, or are given up, as `Work` allows.
-        (self.state == State::Ended).then(|| unsafe { self.work.as_mut() })
+        Some(unsafe { self.work.as_mut() })
     }
 
     /// The most bytes of its stack that were ever in use.

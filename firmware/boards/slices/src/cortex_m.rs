@@ -297,10 +297,7 @@ pub(crate) fn waits_until() -> Option<u64> {
 
 /// What the core said about the last fault of an application.
 pub(crate) fn fault_registers() -> FaultRegisters {
-    FaultRegisters {
-        status: FAULT_STATUS.load(Ordering::Relaxed),
-        address: FAULT_ADDRESS.load(Ordering::Relaxed),
-    }
+    FaultRegisters { status: FAULT_STATUS.load(Ordering::Relaxed), address: FAULT_ADDRESS.load(Ordering::Relaxed) }
 }
 
 impl Context {
@@ -406,7 +403,9 @@ macro_rules! with_fpu {
 
 #[cfg(not(target_abi = "eabihf"))]
 macro_rules! with_fpu {
-    ($($text:literal),*) => { "" };
+    ($($text:literal),*) => {
+        ""
+    };
 }
 
 /// The switch: from an application to the device, or the other way if [`NEXT`] says so.

@@ -25,6 +25,10 @@
 //! [`Slot::resume`] with interrupts enabled, in thread mode, from one stack.
 
 #![cfg_attr(not(test), no_std)]
+#![cfg_attr(
+    not(target_os = "none"),
+    allow(dead_code, unused_imports, reason = "a host compiles the pure parts, to test them")
+)]
 
 extern crate alloc;
 
@@ -48,6 +52,8 @@ pub use stack::{GUARD_BYTES, StackTooSmall};
 #[cfg(target_os = "none")]
 pub use coroutine::{Coroutine, Fault, SliceEnd, Work};
 #[cfg(target_os = "none")]
-pub use cortex_m::{Hold, begin_pass, end_slice, has_guard, hold, is_in_application, start, suspend, wake_again, with_turns};
+pub use cortex_m::{
+    Hold, begin_pass, end_slice, has_guard, hold, is_in_application, start, suspend, wake_again, with_turns,
+};
 #[cfg(target_os = "none")]
 pub use slot::{Failed, Slot};

@@ -58,7 +58,10 @@ pub struct Slot<C: Clock + 'static> {
 
 impl<C: Clock> fmt::Debug for Slot<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slot").field("coroutine", &self.coroutine).field("outcome", &self.outcome).finish_non_exhaustive()
+        f.debug_struct("Slot")
+            .field("coroutine", &self.coroutine)
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
     }
 }
 
@@ -130,7 +133,12 @@ impl<C: Clock> Slot<C> {
 
     /// A slice as a poll: ready when the application has ended. One that waits until a time is polled again only when `sleep` has
     /// made the waker be called then.
-    pub fn poll(&mut self, context: &mut Context<'_>, cycles: u32, sleep: impl FnOnce(u64, &core::task::Waker)) -> Poll<()> {
+    pub fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        cycles: u32,
+        sleep: impl FnOnce(u64, &core::task::Waker),
+    ) -> Poll<()> {
         match self.resume(cycles) {
             SliceEnd::Finished => return Poll::Ready(()),
             SliceEnd::Preempted => wake_again(context.waker()),

@@ -16,6 +16,8 @@ const LONGEST: Duration = Duration::from_secs(600);
 pub enum Machine {
     /// A Cortex-M3.
     Mps2An385,
+    /// A Cortex-M3 as some are: without an MPU.
+    Mps2An385WithoutMpu,
     /// A Cortex-M4 with an FPU.
     Mps2An386,
     /// A Cortex-M7 with an FPU.
@@ -26,16 +28,24 @@ impl Machine {
     /// QEMU's name of it.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Mps2An385 => "mps2-an385",
+            Self::Mps2An385 | Self::Mps2An385WithoutMpu => "mps2-an385",
             Self::Mps2An386 => "mps2-an386",
             Self::Mps2An500 => "mps2-an500",
+        }
+    }
+
+    /// How QEMU is told what the machine lacks.
+    fn without(self) -> &'static [&'static str] {
+        match self {
+            Self::Mps2An385WithoutMpu => &["-global", "cortex-m3-arm-cpu.has-mpu=off"],
+            Self::Mps2An385 | Self::Mps2An386 | Self::Mps2An500 => &[],
         }
     }
 
     /// Its target.
     pub fn target(self) -> &'static str {
         match self {
-            Self::Mps2An385 => "thumbv7m-none-eabi",
+            Self::Mps2An385 | Self::Mps2An385WithoutMpu => "thumbv7m-none-eabi",
             Self::Mps2An386 | Self::Mps2An500 => "thumbv7em-none-eabihf",
         }
     }
@@ -57,7 +67,11 @@ fn build(machine: Machine) -> PathBuf {
         .current_dir(workspace)
         .status()
         .expect("cargo starts");
-    assert!(status.success(), "the image does not build; are the target {} and gcc-arm-none-eabi here?", machine.target());
+    assert!(
+        status.success(),
+        "the image does not build; are the target {} and gcc-arm-none-eabi here?",
+        machine.target()
+    );
     folder.join(machine.target()).join("release/wasmbed-bench")
 }
 
@@ -80,6 +94,7 @@ pub fn bench(machine: Machine) -> Vec<String> {
     let image = build(machine);
     let child = Command::new("qemu-system-arm")
         .args(["-M", machine.name(), "-display", "none", "-monitor", "none", "-serial", "none", "-nic", "none"])
+        .args(machine.without())
         .args(["-icount", "shift=0", "-chardev", "stdio,id=out"])
         .args(["-semihosting-config", "enable=on,target=native,chardev=out", "-kernel"])
         .arg(image)
