@@ -289,8 +289,8 @@ fn native_stack_overflows_end_the_work_and_nothing_else() {
 #[allow(unsafe_code, reason = "to see what happens")]
 fn faults_end_the_work_and_nothing_else() {
     let faults: [fn(); 3] = [
-        // SAFETY: none: nothing is at that address.
         || {
+            // SAFETY: none: nothing is at that address.
             black_box(unsafe { core::ptr::with_exposed_provenance::<u32>(0xDEAD_0000).read_volatile() });
         },
         // SAFETY: none: an instruction that does not exist.
