@@ -14,16 +14,19 @@
 extern crate alloc;
 
 mod cbor;
+pub mod crc;
 pub mod frame;
 mod hex;
 pub mod id;
 pub mod key;
 pub mod limits;
+pub mod link;
 pub mod message;
 pub mod pairing;
 pub mod signed;
 pub mod spki;
 
+pub use crc::Crc32;
 pub use cbor::{DecodeError, EncodeError};
 pub use frame::{FrameDecoder, FrameError};
 pub use id::{ModuleDigest, Nonce, PublicKey, ReleaseDigest, Thumbprint};
