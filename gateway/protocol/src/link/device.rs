@@ -162,7 +162,7 @@ impl<const RX: usize, const TX: usize, const LOG: usize> DeviceLink<RX, TX, LOG>
                     match self.state {
                         State::Opening { .. } if number == self.number => {
                             self.state = State::Open { host_epoch };
-                            self.stream.start(tag, limit);
+                            self.stream.start(tag, limit, now);
                             self.opened = true;
                         }
                         State::Open { .. } if tag == self.stream.tag() => {}
@@ -276,7 +276,8 @@ impl<const RX: usize, const TX: usize, const LOG: usize> DeviceLink<RX, TX, LOG>
             _ => None,
         };
         let log = (!self.log.is_empty()).then_some(now);
-        let event = (self.opened || self.ended.is_some()).then_some(now);
+        let is_over = matches!(self.state, State::Open { .. }) && self.stream.finished().is_some();
+        let event = (self.opened || self.ended.is_some() || is_over).then_some(now);
         [opening, log, event, self.line.reset_deadline(), self.stream.deadline(now)].into_iter().flatten().min()
     }
 

@@ -145,7 +145,7 @@ impl<const RX: usize, const TX: usize, const LOG: usize> HostLink<RX, TX, LOG> {
         if let Some(opening) = self.asked(id) {
             opening.is = Is::Open;
             let limit = opening.limit;
-            self.stream.start(tag(id.epoch, self.line.epoch, id.number), limit);
+            self.stream.start(tag(id.epoch, self.line.epoch, id.number), limit, self.line.now());
             self.answer = true;
         }
     }

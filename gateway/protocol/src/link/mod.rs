@@ -16,7 +16,8 @@
 //!   counted from 0. DATA carries the offset of its first byte and is answered by CREDIT: all bytes before `next` have come,
 //!   and bytes before `limit` may be sent. What comes out of order is dropped and asked for again; what is not answered is
 //!   sent again, one packet at a time until there is an answer, so a receiver that stops reading for seconds is not
-//!   flooded when it comes back. An end that may not send asks with an empty DATA from time to time.
+//!   flooded when it comes back. An end that may not send asks with an empty DATA from time to time, and so
+//!   does one that has heard nothing for [`KEEP_ALIVE_MS`].
 //! - **Close**: an end that closes sends what it still has, and after all of it has come CLOSE with a reason, until CLOSED
 //!   answers: the other end has taken every byte. An end that hears nothing for [`SILENCE_MS`] though it waits for
 //!   an answer gives up.
@@ -46,6 +47,9 @@ pub const VERSION: u8 = 1;
 
 /// How long an end waits for any answer before it gives a stream up, in milliseconds. Longer than any flash erase.
 pub const SILENCE_MS: u64 = 15_000;
+
+/// After so long without a word, an end of a stream asks whether the other is there, in milliseconds.
+pub const KEEP_ALIVE_MS: u64 = 10_000;
 
 /// How long a device asks for a stream before it gives up, in milliseconds: what a host may take to connect, and more.
 pub const OPEN_MS: u64 = 20_000;

@@ -79,14 +79,14 @@ mod tests {
         let mut ring = Ring::<5>::new();
         let mut next = 0;
         let mut expected = 0;
-        for step in 0..100 {
+        for step in 0..100u8 {
             let more: Vec<u8> = (0..step % 7).map(|i| next + i).collect();
             next += ring.push(&more) as u8;
             let mut copied = [0; 5];
             let count = ring.copy(1, &mut copied);
             assert_eq!(count, ring.len().saturating_sub(1));
             assert!(copied[..count].iter().zip(expected + 1..).all(|(&byte, is)| byte == is));
-            let front = ring.front().len().min(step % 4);
+            let front = ring.front().len().min(usize::from(step % 4));
             assert!(ring.front().iter().zip(expected..).all(|(&byte, is)| byte == is));
             ring.consume(front);
             expected += front as u8;

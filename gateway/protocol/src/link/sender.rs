@@ -27,7 +27,10 @@ pub(super) struct Sender<const N: usize> {
     cautious: bool,
     /// The gap that was answered last: other packets that were under way report the same one.
     gap: Option<u32>,
+    /// An empty packet is to be sent.
     probe: bool,
+    /// Any answer is wanted, though nothing is under way.
+    asking: bool,
 }
 
 impl<const N: usize> Sender<N> {
@@ -44,6 +47,7 @@ impl<const N: usize> Sender<N> {
             cautious: false,
             gap: None,
             probe: false,
+            asking: false,
         }
     }
 
@@ -60,6 +64,7 @@ impl<const N: usize> Sender<N> {
         self.cautious = false;
         self.gap = None;
         self.probe = false;
+        self.asking = false;
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) -> usize {
@@ -77,7 +82,15 @@ impl<const N: usize> Sender<N> {
 
     /// Whether bytes went, or a limit was asked for, and the answer is missing.
     pub(super) fn is_waiting(&self) -> bool {
-        self.timer.is_some() && !self.is_done()
+        self.timer.is_some() && (!self.is_done() || self.asking)
+    }
+
+    /// Asks for an answer, to know that the other end is there.
+    pub(super) fn ask(&mut self) {
+        if self.timer.is_none() && !self.asking {
+            self.asking = true;
+            self.probe = true;
+        }
     }
 
     pub(super) fn patience(&self) -> u64 {
@@ -102,7 +115,7 @@ impl<const N: usize> Sender<N> {
         self.round_trip.missed();
         self.timed = None;
         if self.sent == self.acked {
-            self.probe = self.is_blocked();
+            self.probe = self.is_blocked() || self.asking;
         } else {
             self.sent = self.acked;
             self.cautious = true;
@@ -146,6 +159,9 @@ impl<const N: usize> Sender<N> {
         let progress = next.wrapping_sub(self.acked);
         if progress > self.furthest.wrapping_sub(self.acked) {
             return;
+        }
+        if core::mem::take(&mut self.asking) && self.sent == self.acked {
+            self.heard(now);
         }
         if limit.wrapping_sub(next) <= FURTHEST_LIMIT && before(self.limit, limit) {
             self.limit = limit;

@@ -4,7 +4,7 @@ use super::frame::FrameBuffer;
 use super::packet::{Packet, start_data};
 use super::receiver::Receiver;
 use super::sender::Sender;
-use super::{End, Reason, SILENCE_MS};
+use super::{End, KEEP_ALIVE_MS, Reason, SILENCE_MS};
 use crate::Crc32;
 
 /// The tag of a stream: of the two boots and the opening it belongs to. Never 0.
@@ -27,6 +27,8 @@ pub(super) struct Stream<const RX: usize, const TX: usize> {
     end: Option<End>,
     /// Since when an answer of the other end is missing.
     waiting_since: Option<u64>,
+    /// When something of the stream came last.
+    heard_at: u64,
     /// The last packet was CREDIT: what is to be sent comes before another.
     was_credit: bool,
 }
@@ -54,12 +56,13 @@ impl<const RX: usize, const TX: usize> Stream<RX, TX> {
             closed: false,
             end: Some(End::Closed),
             waiting_since: None,
+            heard_at: 0,
             was_credit: false,
         }
     }
 
     /// Begins a stream, and forgets the last.
-    pub(super) fn start(&mut self, tag: u32, limit: u32) {
+    pub(super) fn start(&mut self, tag: u32, limit: u32, now: u64) {
         self.tag = tag;
         self.sender.start(limit);
         self.receiver.start();
@@ -68,12 +71,13 @@ impl<const RX: usize, const TX: usize> Stream<RX, TX> {
         self.closed = false;
         self.end = None;
         self.waiting_since = None;
+        self.heard_at = now;
         self.was_credit = false;
     }
 
     /// Forgets the stream: its tag is not known any more.
     pub(super) fn forget(&mut self) {
-        self.start(0, 0);
+        self.start(0, 0, 0);
         self.end = Some(End::Closed);
     }
 
@@ -189,6 +193,7 @@ impl<const RX: usize, const TX: usize> Stream<RX, TX> {
                 }
             }
         }
+        self.heard_at = now;
         let is_waiting = self.closed_by_peer.is_none() && (self.sender.is_waiting() || self.closing.is_some());
         self.waiting_since = self.waiting_since.filter(|_| is_waiting).map(|_| now);
         true
@@ -204,7 +209,15 @@ impl<const RX: usize, const TX: usize> Stream<RX, TX> {
             self.end(End::Silent);
         } else if self.closed_by_peer.is_none() {
             self.sender.tick(now);
+            if now >= self.heard_at + KEEP_ALIVE_MS && self.is_quiet() {
+                self.sender.ask();
+            }
         }
+    }
+
+    /// Whether no answer is missing that would tell whether the other end is there.
+    fn is_quiet(&self) -> bool {
+        self.waiting_since.is_none() && self.closing.is_none()
     }
 
     /// Writes the next packet, if there is one.
@@ -276,6 +289,7 @@ impl<const RX: usize, const TX: usize> Stream<RX, TX> {
             None => now,
             Some(again) => again.min(closing.until),
         });
-        [silent, self.sender.deadline(), close].into_iter().flatten().min()
+        let ask = self.is_quiet().then_some(self.heard_at + KEEP_ALIVE_MS);
+        [silent, self.sender.deadline(), close, ask].into_iter().flatten().min()
     }
 }
