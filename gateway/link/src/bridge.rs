@@ -19,6 +19,8 @@ use crate::{Gateway, Options};
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long the goodbye to the device may take when the link is shut down.
 const GOODBYE: Duration = Duration::from_secs(1);
+/// Why connections end then.
+const SHUT_DOWN: &str = "the link was shut down";
 /// Bytes read from either side at once.
 const READ: usize = 2048;
 
@@ -80,7 +82,7 @@ where
             () = sleep(deadline) => {}
         }
     };
-    bridge.end(if stop_by.is_some() { "the link was shut down" } else { "the line was lost" });
+    bridge.end(if stop_by.is_some() { SHUT_DOWN } else { "the line was lost" });
     ended
 }
 
@@ -247,7 +249,8 @@ impl<'a> Bridge<'a> {
                     _ if self.link.state() != HostState::Asked(id) => {}
                     Ok(stream) => {
                         let (reader, writer) = stream.into_split();
-                        let open = Open { id, address: address.clone(), reader, writer, is_over: false, up: 0, down: 0 };
+                        let open =
+                            Open { id, address: address.clone(), reader, writer, is_over: false, up: 0, down: 0 };
                         self.connection = Connection::Open(Box::new(open));
                         self.link.accept(id);
                         self.tell(Event::Opened { address });
@@ -280,7 +283,8 @@ impl<'a> Bridge<'a> {
     fn leave(&mut self, end: Option<End>) {
         if let Connection::Open(open) = std::mem::replace(&mut self.connection, Connection::None) {
             let Open { address, up, down, .. } = *open;
-            let reason = end.unwrap_or(End::PeerReset).to_string();
+            let end = end.unwrap_or(End::PeerReset);
+            let reason = if self.is_stopping { SHUT_DOWN.to_owned() } else { end.to_string() };
             self.tell(Event::Ended { address, reason, up, down });
         }
     }

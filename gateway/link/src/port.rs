@@ -15,8 +15,10 @@ use tokio::net::UnixStream;
 use crate::registered::Registered;
 
 /// The speeds a port can have, in bits a second.
-pub const BAUD_RATES: [u32; 13] =
-    [9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 500_000, 576_000, 921_600, 1_000_000, 1_500_000, 2_000_000];
+pub const BAUD_RATES: [u32; 13] = [
+    9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 500_000, 576_000, 921_600, 1_000_000, 1_500_000,
+    2_000_000,
+];
 
 /// Where a line is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -74,7 +76,10 @@ impl Port {
         let failed = |source| PortError::Io { path: self.path.clone(), source };
         let kind = std::fs::metadata(&self.path).map_err(failed)?.file_type();
         if kind.is_socket() {
-            return UnixStream::connect(&self.path).await.map(|socket| PortStream(Kind::Socket(socket))).map_err(failed);
+            return UnixStream::connect(&self.path)
+                .await
+                .map(|socket| PortStream(Kind::Socket(socket)))
+                .map_err(failed);
         }
         if !kind.is_char_device() {
             return Err(PortError::NoPort(self.path.clone()));

@@ -7,7 +7,9 @@
 //! What must be believed across a gateway is [signed]: [`KeySet`], [`Credential`], [`Release`] and [`Assignment`] are
 //! COSE_Sign1 objects over deterministic CBOR, in which anything unknown means refuse.
 //!
-//! Both are described in `wasmbed.cddl`, and every message is tested against it. Nothing here allocates more than a
+//! Over a serial line, a [link] carries the session's byte stream.
+//!
+//! The first two are described in `wasmbed.cddl`, and every message is tested against it. Nothing here allocates more than a
 //! frame's worth at the word of a peer, recurses, or panics on any input.
 #![cfg_attr(not(test), no_std)]
 
@@ -26,8 +28,8 @@ pub mod pairing;
 pub mod signed;
 pub mod spki;
 
-pub use crc::Crc32;
 pub use cbor::{DecodeError, EncodeError};
+pub use crc::Crc32;
 pub use frame::{FrameDecoder, FrameError};
 pub use id::{ModuleDigest, Nonce, PublicKey, ReleaseDigest, Thumbprint};
 pub use key::SigningKey;

@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Reconcile(Reconcile),
     /// Run a device as an ordinary process, its identity and store in a folder
     Device(Device),
+    /// Connect a board without a network to its gateway, over its serial port
+    Link(Link),
     /// Run the signer (started by `wasmbed up`)
     #[command(hide = true)]
     Signer(Signer),
@@ -345,6 +347,24 @@ pub(crate) struct Device {
     /// End when standard input ends, as a child of a supervisor does
     #[arg(long, hide = true)]
     pub with_parent: bool,
+}
+
+/// `wasmbed link`.
+#[derive(Debug, Args)]
+pub(crate) struct Link {
+    /// Which API, for the gateways.
+    #[command(flatten)]
+    pub api: ApiArguments,
+    /// The board's serial port (for example /dev/ttyACM0), a pseudo-terminal, or a Unix socket
+    #[arg(long, value_name = "PATH")]
+    pub port: PathBuf,
+    /// Bits a second on a serial port, as the board's firmware has it
+    #[arg(long, default_value_t = 115_200, value_name = "BAUD")]
+    pub baud: u32,
+    /// The address of a gateway that the board may reach, as it is provisioned with it (host:port), several times for
+    /// several [default: those of `wasmbed up`]
+    #[arg(long, value_name = "ADDRESS")]
+    pub gateway: Vec<String>,
 }
 
 /// `wasmbed signer`.

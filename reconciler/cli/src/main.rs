@@ -10,6 +10,7 @@ mod doctor;
 mod enroll;
 mod key_files;
 mod keys;
+mod link;
 mod logs;
 mod new;
 mod plan;
@@ -87,6 +88,7 @@ async fn run_async(command: Command, output: arguments::Output) -> Result<ExitCo
         Command::Enroll(arguments) => enroll::run(&arguments, output).await?,
         Command::Provision(arguments) => provision::run(&arguments, output).await?,
         Command::Reconcile(arguments) => return reconcile::run(&arguments, output).await,
+        Command::Link(arguments) => link::run(arguments, output).await?,
         Command::Signer(arguments) => workers::signer(&arguments).await?,
         Command::Builder(arguments) => workers::builder(&arguments).await?,
         Command::Crds

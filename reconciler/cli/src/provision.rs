@@ -9,7 +9,7 @@ use wasmbed_agent::{Pairing, Provisioning};
 use wasmbed_api::Gateway;
 use wasmbed_protocol::{KeySet, SigningKey};
 
-use crate::arguments::{Output, Provision};
+use crate::arguments::{ApiArguments, Output, Provision};
 use crate::state_folder::StateFolder;
 use crate::{api, key_files, print};
 
@@ -27,7 +27,7 @@ pub(crate) async fn run(arguments: &Provision, output: Output) -> Result<()> {
     let signed =
         std::fs::read(state.key_set()).with_context(|| format!("cannot read {}", state.key_set().display()))?;
     let gateways =
-        if arguments.gateway.is_empty() { known_gateways(arguments).await? } else { arguments.gateway.clone() };
+        if arguments.gateway.is_empty() { known_gateways(&arguments.api).await? } else { arguments.gateway.clone() };
     let seed = key_files::seed()?;
     let public = SigningKey::from_seed(&seed).public();
     let pairing = match (&arguments.device, &arguments.code) {
@@ -66,8 +66,12 @@ fn write(folder: &Path, provisioning: &Provisioning) -> Result<std::path::PathBu
     Ok(path)
 }
 
-async fn known_gateways(arguments: &Provision) -> Result<Vec<String>> {
-    let api::Reached { client, namespace } = api::reach(&arguments.api).await?;
+/// Where the gateways of `wasmbed up` listen.
+///
+/// # Errors
+/// When the API cannot be reached, or none listens.
+pub(crate) async fn known_gateways(arguments: &ApiArguments) -> Result<Vec<String>> {
+    let api::Reached { client, namespace } = api::reach(arguments).await?;
     let gateways = Api::<Gateway>::namespaced(client, &namespace)
         .list(&Default::default())
         .await

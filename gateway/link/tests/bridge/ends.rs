@@ -126,7 +126,11 @@ async fn a_megabyte_goes_through_and_back_over_a_noisy_line() {
     let (mut sent, mut received) = (0, 0);
     let begun = Instant::now();
     while received < SIZE {
-        assert!(begun.elapsed() < PATIENCE, "{received} of {sent} bytes came back; {:?}", bench.board.link.next_event());
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{received} of {sent} bytes came back; {:?}",
+            bench.board.link.next_event()
+        );
         let piece: Vec<u8> = (sent..SIZE.min(sent + 2_048)).map(byte).collect();
         sent += bench.board.link.send(&piece);
         let bytes = bench.board.link.received();

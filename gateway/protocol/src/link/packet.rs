@@ -120,12 +120,9 @@ impl<'a> Packet<'a> {
                 limit: rest.u32()?,
                 address: rest.counted()?,
             },
-            OPENED => Self::Opened {
-                epoch: rest.u32()?,
-                number: rest.u16()?,
-                host_epoch: rest.u32()?,
-                limit: rest.u32()?,
-            },
+            OPENED => {
+                Self::Opened { epoch: rest.u32()?, number: rest.u16()?, host_epoch: rest.u32()?, limit: rest.u32()? }
+            }
             REFUSED => Self::Refused { epoch: rest.u32()?, number: rest.u16()?, reason: rest.u8()? },
             CREDIT => {
                 Self::Credit { tag: rest.u32()?, next: rest.u32()?, limit: rest.u32()?, gap: rest.u8()? & 1 == 1 }

@@ -151,8 +151,10 @@ impl<const RX: usize, const TX: usize> Stream<RX, TX> {
 
     /// Takes a packet; says whether it belongs to this stream. Only DATA, CREDIT, CLOSE and CLOSED do.
     pub(super) fn handle(&mut self, packet: &Packet<'_>, now: u64) -> bool {
-        let (Packet::Data { tag, .. } | Packet::Credit { tag, .. } | Packet::Close { tag, .. } | Packet::Closed { tag }) =
-            *packet
+        let (Packet::Data { tag, .. }
+        | Packet::Credit { tag, .. }
+        | Packet::Close { tag, .. }
+        | Packet::Closed { tag }) = *packet
         else {
             return false;
         };

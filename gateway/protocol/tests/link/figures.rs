@@ -5,8 +5,13 @@ use wasmbed_protocol::link::{DeviceLink, FrameBuffer};
 use crate::line::{Behaviour, Noise, Simulation};
 
 fn download(baud: u64, noise: Noise) -> (f64, f64) {
-    let behaviour =
-        Behaviour { device_sends: 0, host_sends: 200_000, device_reads: 10_000, host_reads: 10_000, device_closes: true };
+    let behaviour = Behaviour {
+        device_sends: 0,
+        host_sends: 200_000,
+        device_reads: 10_000,
+        host_reads: 10_000,
+        device_closes: true,
+    };
     let mut line = Simulation::new(baud, 11, behaviour);
     line.run_until("a stream", 1_000, |line| line.device.is_open());
     line.noise(noise);
@@ -20,14 +25,14 @@ fn download(baud: u64, noise: Noise) -> (f64, f64) {
 #[test]
 fn a_download_takes_nearly_all_of_the_line() {
     let noisy = Noise { flipped: 100, lost: 100, ..Noise::default() };
-    for (baud, noise, least) in [
-        (115_200, Noise::default(), 10_700.0),
-        (1_000_000, Noise::default(), 90_000.0),
-        (115_200, noisy, 7_000.0),
-    ] {
+    for (baud, noise, least) in
+        [(115_200, Noise::default(), 10_700.0), (1_000_000, Noise::default(), 90_000.0), (115_200, noisy, 7_000.0)]
+    {
         let (rate, overhead) = download(baud, noise);
         let errors = noise.flipped + noise.lost;
-        println!("{baud} baud, {errors} errors in a million bytes: {rate:.0} B/s, {overhead:.1} % more bytes on the line");
+        println!(
+            "{baud} baud, {errors} errors in a million bytes: {rate:.0} B/s, {overhead:.1} % more bytes on the line"
+        );
         assert!(rate > least, "{baud} baud: {rate} B/s");
     }
 }

@@ -18,8 +18,13 @@ enum Trouble {
 
 fn noise() -> impl Strategy<Value = Noise> {
     let often = || prop_oneof![2 => Just(0u32), 3 => 0u32..2_000, 1 => 0u32..30_000];
-    (often(), often(), often(), 0u32..500, 0u32..300)
-        .prop_map(|(lost, flipped, invented, repeated, cut)| Noise { lost, flipped, invented, repeated, cut })
+    (often(), often(), often(), 0u32..500, 0u32..300).prop_map(|(lost, flipped, invented, repeated, cut)| Noise {
+        lost,
+        flipped,
+        invented,
+        repeated,
+        cut,
+    })
 }
 
 fn trouble() -> impl Strategy<Value = Trouble> {
