@@ -15,7 +15,7 @@ const LOG_TURN: u8 = 8;
 /// The device's end of a link, for firmware to drive over a UART.
 ///
 /// It holds all its buffers: `RX` bytes that came and were not taken, `TX` bytes that were given and have not arrived, and
-/// `LOG` bytes of log; with the defaults about 5.2 KB in all. `RX` bounds what may be under way to the device, so it bounds the
+/// `LOG` bytes of log; with the defaults 5.4 KB in all. `RX` bounds what may be under way to the device, so it bounds the
 /// throughput as well: 2,048 keeps 115,200 baud busy over an answer time of 170 ms, and 1,000,000 baud over 20 ms.
 ///
 /// The loop around it, whatever executor it runs on:

@@ -240,7 +240,7 @@ mod tests {
     fn what_is_not_answered_goes_again_one_packet_at_a_time() {
         let mut sender = sender(2048);
         while sender.next(0).is_some() {}
-        let deadline = sender.deadline().unwrap();
+        let deadline = sender.deadline().expect("an answer is missing");
         sender.tick(deadline - 1);
         assert_eq!(sender.next(deadline - 1), None);
         sender.tick(deadline);
@@ -268,7 +268,7 @@ mod tests {
     fn a_lost_limit_is_asked_for() {
         let mut sender = sender(0);
         assert_eq!(sender.next(0), None);
-        let deadline = sender.deadline().unwrap();
+        let deadline = sender.deadline().expect("an answer is missing");
         sender.tick(deadline);
         assert_eq!(sender.next(deadline), Some((0, 0)));
         assert_eq!(sender.next(deadline), None);
