@@ -6,8 +6,11 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::Output;
 
+use jiff::Timestamp;
 use serde_json::Value;
+use wasmbed_api::Device;
 
+use super::cluster::Cluster;
 use super::lines::wait_for;
 use super::repository::Repository;
 use super::running::{Running, Up, program};
@@ -53,6 +56,7 @@ fn a_device_gets_in_by_a_persons_approval_or_a_one_time_code_and_not_otherwise()
     enrollment.a_pending_key_is_approved_by_a_commit();
     enrollment.a_one_time_code_lets_its_device_in();
     enrollment.a_guessed_code_does_not();
+    enrollment.a_late_code_does_not();
     enrollment.a_device_of_another_fleet_says_nothing();
     assert!(enrollment.up.process.interrupt(), "`wasmbed up` ends well at Ctrl-C");
 }
@@ -121,11 +125,7 @@ impl Enrollment {
     }
 
     fn a_one_time_code_lets_its_device_in(&self) {
-        let made = json(&self.enroll(&["with-code", "--pair", "1h", "--output", "json"]));
-        self.repository.write("with-code.yaml", &paired("with-code", &made["pairing"]));
-        self.repository.push("A device with a code");
-        wait_for("it is declared", || self.up.of("devices", "with-code"), |device| !device.is_null());
-        let code = made["code"].as_str().unwrap();
+        let code = &*self.declare_with_code("with-code", "1h");
         let (folder, _) = self.provision("two", &["--device", "with-code", "--code", code]);
         let device = start(&folder);
         wait_for(
@@ -137,25 +137,55 @@ impl Enrollment {
         self.repository.git(&["push", "-q", "origin", "main"]);
         self.wait_connected("with-code");
         assert!(device.interrupt());
+        // Whoever learned the code later has no use for it.
+        let (folder, key) = self.provision("reused", &["--device", "with-code", "--code", code]);
+        self.is_refused(&folder, &key, "the one-time code has been used: the Device has a key");
+        assert_ne!(self.up.of("devices", "with-code")["status"]["phase"], "Connected");
+    }
+
+    /// Starts a device, and waits until it is told why it is not let in.
+    fn is_refused(&self, folder: &Path, key: &str, why: &str) {
+        let (device, log) = self.start_logging(folder);
+        wait_for("the device is refused", || std::fs::read_to_string(&log).unwrap(), |log| log.contains(why));
+        let knocked = self.pending().into_iter().find(|entry| entry["pending"]["publicKey"] == key);
+        assert_eq!(knocked, None, "it does not even get a place among the pending keys");
+        assert!(device.interrupt());
+    }
+
+    /// Declares a Device with a one-time code that is valid for `how_long`, and returns the code.
+    fn declare_with_code(&self, name: &str, how_long: &str) -> String {
+        let made = json(&self.enroll(&[name, "--pair", how_long, "--output", "json"]));
+        self.repository.write(&format!("{name}.yaml"), &paired(name, &made["pairing"]));
+        self.repository.push(&format!("A device with a code, {name}"));
+        wait_for("it is declared", || self.up.of("devices", name), |device| !device.is_null());
+        made["code"].as_str().unwrap().to_owned()
     }
 
     fn a_guessed_code_does_not(&self) {
-        let right = json(&self.enroll(&["guessed", "--pair", "1h", "--output", "json"]));
+        self.declare_with_code("guessed", "1h");
         let wrong = json(&self.enroll(&["guessed", "--pair", "1h", "--output", "json"]));
-        self.repository.write("guessed.yaml", &paired("guessed", &right["pairing"]));
-        self.repository.push("Another device with a code");
-        wait_for("it is declared", || self.up.of("devices", "guessed"), |device| !device.is_null());
         let code = wrong["code"].as_str().unwrap();
         let (folder, key) = self.provision("three", &["--device", "guessed", "--code", code]);
-        let (device, log) = self.start_logging(&folder);
-        wait_for("the device is refused", || std::fs::read_to_string(&log).unwrap(), |log| log.contains("code"));
-        let knocked = self.pending().into_iter().find(|entry| entry["pending"]["publicKey"] == key.as_str());
-        assert_eq!(knocked, None, "a wrong code does not even get a place among the pending keys");
+        self.is_refused(&folder, &key, "this is not the one-time code of a Device \"guessed\"");
         assert_ne!(self.up.of("devices", "guessed")["status"]["phase"], "Connected");
         let refused = self.enroll(&["guessed"]);
         assert!(!refused.status.success());
         assert!(String::from_utf8_lossy(&refused.stderr).contains("no pending key proved a code of guessed"));
-        assert!(device.interrupt());
+    }
+
+    fn a_late_code_does_not(&self) {
+        let code = self.declare_with_code("tardy", "1s");
+        let (folder, key) = self.provision("four", &["--device", "tardy", "--code", &code]);
+        // A push takes some of that second; what is left of it has to pass.
+        let until: Timestamp = self.declared_until("tardy");
+        wait_for("the code has expired", Timestamp::now, |now| *now > until);
+        self.is_refused(&folder, &key, "the one-time code has expired; declare a new one");
+        assert!(!self.enroll(&["tardy"]).status.success(), "there is nothing to enroll");
+    }
+
+    fn declared_until(&self, name: &str) -> Timestamp {
+        let device = Cluster::at(&self.up.kubeconfig()).get::<Device>(name);
+        device["spec"]["pairing"]["until"].as_str().unwrap().parse().unwrap()
     }
 
     /// A device that trusts another root key hears this gateway's first frame, and does not say `Hello` to it.
@@ -175,7 +205,7 @@ impl Enrollment {
         wait_for(
             "it refuses the gateway",
             || std::fs::read_to_string(&log).unwrap(),
-            |log| log.contains("KeySet") || log.contains("key set"),
+            |log| log.contains("no session: not signed as a KeySet by a key that may"),
         );
         let knocked = self.pending().iter().any(|entry| entry["pending"]["publicKey"] == key.as_str());
         assert!(!knocked, "a gateway that cannot be believed is told nothing");

@@ -56,7 +56,13 @@ impl Lines {
 
     /// Passes over what is there already.
     pub fn skip(&mut self) {
+        self.pass(|_| {});
+    }
+
+    /// As [`Lines::skip`], and looks at each.
+    pub fn pass(&mut self, mut look: impl FnMut(&str)) {
         while let Ok(line) = self.lines.try_recv() {
+            look(&line);
             self.seen.push(line);
         }
     }

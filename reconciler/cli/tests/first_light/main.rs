@@ -4,9 +4,13 @@
 //! shows. Every wait is for a condition, with a deadline far beyond what it takes.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+mod cluster;
+mod count;
 mod enrollment;
+mod interrupted;
 mod kubectl;
 mod lines;
 mod repository;
 mod running;
 mod story;
+mod way;

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::lines::Lines;
@@ -42,12 +44,12 @@ impl Running {
 
     /// Ends it as Ctrl-C does, and waits; says whether it ended well.
     pub fn interrupt(mut self) -> bool {
-        signal(self.child.id(), "INT");
+        signal(self.child.id(), Signal::SIGINT);
         self.child.wait().unwrap().success()
     }
 
     /// Ends it as power loss does.
-    pub fn kill(mut self) {
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -65,9 +67,43 @@ impl Drop for Running {
 }
 
 /// Sends a signal to a process that the test started, directly or through `wasmbed up`.
-pub fn signal(id: u32, name: &str) {
-    let sent = Command::new("kill").args([&format!("-{name}"), &id.to_string()]).status().unwrap();
-    assert!(sent.success(), "kill -{name} {id}");
+pub fn signal(id: u32, signal: Signal) {
+    kill(process(id), signal).unwrap_or_else(|error| panic!("{signal} to {id}: {error}"));
+}
+
+fn process(id: u32) -> Pid {
+    Pid::from_raw(i32::try_from(id).unwrap())
+}
+
+/// A process that stands still until this is dropped, however the test ends.
+pub struct Halted(u32);
+
+impl Halted {
+    pub fn new(id: u32) -> Self {
+        signal(id, Signal::SIGSTOP);
+        Self(id)
+    }
+}
+
+impl Drop for Halted {
+    fn drop(&mut self) {
+        // It may have ended meanwhile.
+        let _ = kill(process(self.0), Signal::SIGCONT);
+    }
+}
+
+/// The state and the parent of a process, as proc_pid_stat(5) has them; none if it has ended and was waited for.
+fn state_and_parent(id: u32) -> Option<(char, u32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // Its name stands in brackets before them, and may hold blanks and brackets itself.
+    let (_, after) = stat.rsplit_once(") ")?;
+    let mut fields = after.split(' ');
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
+
+/// Whether a process has ended, waited for or not.
+pub fn has_ended(id: u32) -> bool {
+    state_and_parent(id).is_none_or(|(state, _)| matches!(state, 'Z' | 'X'))
 }
 
 /// `wasmbed up` on a folder and a repository.
@@ -78,8 +114,16 @@ pub struct Up {
 
 impl Up {
     pub fn start(state: &Path, repository: &Path) -> Self {
+        Self::start_with(state, |command| {
+            command.arg("--repo").arg(repository);
+        })
+    }
+
+    /// `wasmbed up` with `more` arguments; with none it makes the example fleet, as a newcomer starts it.
+    pub fn start_with(state: &Path, more: impl FnOnce(&mut Command)) -> Self {
         let mut command = program();
-        command.args(["up", "--output", "json", "--state"]).arg(state).arg("--repo").arg(repository);
+        command.args(["up", "--output", "json", "--state"]).arg(state);
+        more(&mut command);
         // Compiled libraries are the same for every test.
         command.arg("--builder-folder").arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("builder"));
         let mut process = Running::start("wasmbed up", &mut command);
@@ -87,8 +131,10 @@ impl Up {
         Self { process, state: state.to_owned() }
     }
 
-    pub fn wait_until_ready(&mut self) {
-        self.process.out.next("it is ready", |line| line.contains("\"ready\"").then_some(()));
+    /// Waits until it says that all is ready, and returns what it says.
+    pub fn wait_until_ready(&mut self) -> Value {
+        let event = |line: &str| serde_json::from_str::<Value>(line).ok();
+        self.process.out.next("it is ready", |line| event(line).filter(|event| event["event"] == "ready"))
     }
 
     pub fn kubeconfig(&self) -> PathBuf {
@@ -121,11 +167,27 @@ impl Up {
         found.unwrap_or(Value::Null)
     }
 
-    /// The process id of a child of `wasmbed up`, by the first word of its arguments.
+    /// The process ids of what `wasmbed up` started and what has not ended, with the first word of their arguments.
+    fn running_children(&self) -> Vec<(u32, Vec<u8>)> {
+        let ids = std::fs::read_dir("/proc").unwrap().flatten();
+        let ids = ids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let children = ids.filter(|id| {
+            state_and_parent(*id).is_some_and(|(state, parent)| state != 'Z' && parent == self.process.id())
+        });
+        let word = |id: u32| {
+            let arguments = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            arguments.split(|byte| *byte == 0).nth(1).unwrap_or_default().to_vec()
+        };
+        children.map(|id| (id, word(id))).collect()
+    }
+
+    pub fn children(&self) -> Vec<u32> {
+        self.running_children().into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// A child of `wasmbed up`, by the first word of its arguments.
     pub fn child(&self, word: &str) -> Option<u32> {
-        let parent = self.process.id().to_string();
-        let children = Command::new("pgrep").args(["-P", &parent, "-f", &format!("wasmbed {word} ")]).output().unwrap();
-        String::from_utf8(children.stdout).unwrap().lines().next().map(|id| id.parse().unwrap())
+        self.running_children().into_iter().find(|(_, first)| first == word.as_bytes()).map(|(id, _)| id)
     }
 }
 
