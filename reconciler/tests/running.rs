@@ -6,8 +6,19 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use support::declare::{application, device, sourced};
+use support::http::serve;
 use support::world::{FLEET, World};
 use wasmbed_api::{Application, Device, Fleet, Gateway, Release, Rollout};
+
+/// Whether the status says of the Fleet as it is now that it is suspended.
+async fn says_suspended(world: &World) -> bool {
+    let fleet = world.api::<Fleet>().get(FLEET).await.expect("the fleet");
+    let conditions = fleet.status.unwrap_or_default().conditions;
+    conditions.iter().any(|condition| {
+        (condition.type_.as_str(), condition.reason.as_str()) == ("Ready", "Suspended")
+            && condition.observed_generation == fleet.metadata.generation
+    })
+}
 
 async fn is_applied(world: &World, revision: &str) -> bool {
     world.status().await.applied_revision.as_deref() == Some(revision)
@@ -84,13 +95,20 @@ async fn a_suspended_fleet_is_left_as_it_is() {
     let head = world.repository.head();
     world.until("the first revision is applied", || is_applied(&world, &head)).await;
     world.patch::<Fleet>(FLEET, json!({ "spec": { "suspend": true } })).await;
-    let says_so = || async {
-        let conditions = world.status().await.conditions;
-        conditions.iter().any(|condition| condition.type_ == "Ready" && condition.reason == "Suspended")
-    };
-    world.until("the status says so", says_so).await;
+    world.until("the status says so", || says_suspended(&world)).await;
     let second = world.repository.write("fleet/d3.yaml", &device("d3")).push("another device");
     world.patch::<Device>("d1", json!({ "spec": { "architecture": "by-hand" } })).await;
+    // Each change of the Fleet asks for a pass, and its status says when that is over: two, so that the second began
+    // after anything the first may have set off.
+    for interval in ["2h", "3h"] {
+        world.patch::<Fleet>(FLEET, json!({ "spec": { "interval": interval } })).await;
+        world.until("a pass is over", || says_suspended(&world)).await;
+    }
+    let status = world.status().await;
+    assert_eq!(status.observed_revision.as_deref(), Some(&*head), "nobody asked the repository");
+    assert_eq!(status.applied_revision.as_deref(), Some(&*head));
+    assert!(world.api::<Device>().get_opt("d3").await.expect("readable").is_none(), "nothing was applied");
+    assert_eq!(world.device("d1").await.spec.architecture.as_deref(), Some("by-hand"), "nothing was put back");
     world.patch::<Fleet>(FLEET, json!({ "spec": { "suspend": null } })).await;
     world.until("it is taken up again", || is_applied(&world, &second)).await;
     assert_eq!(world.device("d1").await.spec.architecture, None);
@@ -105,7 +123,8 @@ async fn a_webhook_that_knows_the_token_makes_it_ask_at_once() {
     )
     .expect("a Secret");
     world.api::<Secret>().create(&Default::default(), &secret).await.expect("created");
-    let url = world.repository.url();
+    // Over HTTP nothing is watched, and the interval is an hour: only the webhook can tell.
+    let url = format!("http://{}/fleet.git", serve(world.repository.bare(), false).await);
     world
         .fleet_spec(json!({ "url": url, "path": "fleet", "interval": "1h", "webhookTokenRef": { "name": "hook" } }))
         .await;
@@ -117,8 +136,14 @@ async fn a_webhook_that_knows_the_token_makes_it_ask_at_once() {
     let address = answering.expect("webhooks are answered").expect("it runs").expect("waited for");
     let head = world.repository.head();
     world.until("the first revision is applied", || is_applied(&world, &head)).await;
+    let second = world.repository.write("fleet/hello.yaml", &application("hello", &["d1"], 2)).push("second");
     assert_eq!(post(address, "/hooks/wrong").await, "404");
+    // A pass that comes after the wrong call, and sees no more than was fetched before.
+    world.wipe_status::<Fleet>(FLEET).await;
+    world.until("a pass is over", || is_applied(&world, &head)).await;
+    assert_eq!(world.status().await.observed_revision.as_deref(), Some(&*head), "nobody asked the repository");
     assert_eq!(post(address, "/hooks/t0ken").await, "202");
+    world.until("the second revision is applied", || is_applied(&world, &second)).await;
     running.stop().await;
 }
 

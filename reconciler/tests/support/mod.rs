@@ -3,6 +3,7 @@
 
 pub mod declare;
 pub mod git;
+pub mod http;
 pub mod world;
 
 use std::time::Duration;
