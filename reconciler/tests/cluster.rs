@@ -3,7 +3,9 @@
 mod support;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use serde_json::json;
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
+use serde::Deserialize;
+use serde_json::{Value, json};
 use support::declare::{application, device, sourced};
 use support::world::{FLEET, World, step};
 use wasmbed_api::{Application, ApplicationPhase, Device, Fleet, Rollout, condition};
@@ -281,6 +283,33 @@ async fn a_board_that_cannot_run_and_an_old_form_are_told_on_the_object() {
     world.repository.write("fleet/d3.yaml", &device("d3")).push("a new board");
     world.reconcile().await;
     assert_eq!(world.device("d3").await.status.unwrap_or_default().conditions, []);
+}
+
+#[tokio::test]
+async fn the_seeds_files_are_applied_to_the_api_as_they_are() {
+    let world = World::new().await;
+    let by_hand = PatchParams::apply("kubectl").validation_strict();
+    for document in serde_yaml::Deserializer::from_str(include_str!("../api/tests/seed.yaml")) {
+        let object = Value::deserialize(document).expect("YAML");
+        let word = |value: &Value| value.as_str().expect("a word").to_owned();
+        let (group, version) = object["apiVersion"].as_str().and_then(|text| text.split_once('/')).expect("both");
+        let (kind, name) = (word(&object["kind"]), word(&object["metadata"]["name"]));
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &kind));
+        let api = Api::<DynamicObject>::namespaced_with(world.client.clone(), FLEET, &resource);
+        let mut versions = Vec::new();
+        for _ in 0..2 {
+            let applied = api.patch(&name, &by_hand, &Patch::Apply(&object)).await.expect(&kind);
+            assert_eq!(applied.data["spec"], object["spec"], "{kind}");
+            assert!(applied.data["status"].is_null(), "{kind}: a status is not a file's to say");
+            versions.push(applied.metadata.resource_version);
+        }
+        assert_eq!(versions[0], versions[1], "{kind}: applied again, it is the same");
+    }
+    assert_eq!(
+        world.device("sensor-1").await.spec.gateway_id.expect("there").as_str(),
+        "gateway-1",
+        "the old name of it"
+    );
 }
 
 #[tokio::test]

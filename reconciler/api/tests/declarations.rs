@@ -416,53 +416,7 @@ fn all_errors_of_all_files_at_once_in_order() {
 
 #[test]
 fn the_seeds_forms_are_accepted_unchanged_with_a_note_that_names_the_new_form() {
-    let file = "\
-apiVersion: wasmbed.github.io/v0
-kind: Device
-metadata: {name: sensor-1, namespace: home}
-spec:
-  architecture: ARM_CORTEX_M
-  mcuType: RenodeArduinoNano33Ble
-  deviceType: SENSOR
-  preferredGateway: gateway-1
-status:
-  phase: Connected
-  gateway: {name: gateway-1, endpoint: 'x:1', connectedAt: now}
-  pairingMode: true
----
-apiVersion: wasmbed.github.io/v1alpha1
-kind: Application
-metadata: {name: hello}
-spec:
-  name: Hello
-  description: says hello
-  wasmBytes: AGFzbQEAAAA=
-  targetDevices:
-    deviceNames: [sensor-1]
-    selectors: {room: kitchen}
-    allDevices: true
-  config:
-    memory_limit: 65536
-    cpu_time_limit: 250
-    env_vars: {LOG: debug}
-    args: [-v]
-    auto_restart: true
-    max_restarts: 3
-  metadata: {anything: [1, {goes: true}]}
----
-apiVersion: wasmbed.io/v1
-kind: Gateway
-metadata: {name: gateway-1}
-spec:
-  endpoint: gateway-1-service.wasmbed.svc.cluster.local:8080
-  port: 8080
-  tlsPort: 8443
-  region: eu
-  capabilities: [tls]
-  maxDevices: 100
-  resources: {cpu: 1}
-  config: {heartbeatInterval: 30s, connectionTimeout: 10m, enrollmentTimeout: 5m}
-";
+    let file = include_str!("seed.yaml");
     let parsed = parse(file.as_bytes());
     let checked = check([("f.yaml", &parsed)], &CONTEXT).expect("valid");
     let notes: Vec<_> =
