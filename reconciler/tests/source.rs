@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -145,4 +146,60 @@ async fn many_fetches_do_not_leave_many_packs() {
     };
     assert!(tokio::time::timeout(PATIENCE, few).await.is_ok(), "{} packs", packs());
     assert!(followed.mirror.repository().resolve(&head).is_ok(), "and all of it can be read");
+}
+
+/// The disk is a small one in memory, which `bwrap` makes for one process: another one of this test.
+#[test]
+fn a_full_disk_is_told_and_the_next_fetch_goes_on_when_there_is_room() {
+    let disk = tempfile::tempdir().expect("a folder");
+    let small = |program: &std::ffi::OsStr| {
+        let mut command = std::process::Command::new("bwrap");
+        command.args(["--dev-bind", "/", "/", "--size", "4194304", "--tmpfs"]).arg(disk.path()).arg(program);
+        command
+    };
+    let sandboxed = small("true".as_ref()).output();
+    if !sandboxed.is_ok_and(|output| output.status.success()) {
+        let skipped = b"SKIPPED: bwrap makes no small disk here, so a full one is not tried\n";
+        return std::io::stderr().write_all(skipped).expect("open");
+    }
+    let output = small(std::env::current_exe().expect("this test").as_os_str())
+        .args(["--exact", "fetch_on_a_small_disk", "--ignored", "--nocapture"])
+        .env("SMALL_DISK", disk.path())
+        .output()
+        .expect("runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("fetched when there was room"), "{said}");
+}
+
+#[tokio::test]
+#[ignore = "runs on a disk of its own; the test above starts it"]
+async fn fetch_on_a_small_disk() {
+    let disk = std::path::PathBuf::from(std::env::var_os("SMALL_DISK").expect("the test above sets it"));
+    let mirror = Mirror::open(&disk.join("mirror.git")).expect("a mirror");
+    let fleet = Fleet::new();
+    let remote = Remote { url: fleet.url(), branch: "main".to_owned(), credentials: Credentials::None };
+    let first = fleet.write("fleet/a.yaml", "a: 1\n").push("first");
+    assert_eq!(mirror.fetch(&remote, FETCH_TIME_LIMIT).await.expect("fetched").to_string(), first);
+
+    let filler = disk.join("filler");
+    let mut file = std::fs::File::create(&filler).expect("made");
+    while file.write_all(&[1; 4096]).is_ok() {}
+    // What does not compress, so that it needs room.
+    let mut state = 1_u32;
+    let mut noise = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        format!("{state:08x}")
+    };
+    let noise: String = (0..64 * 1024).map(|_| noise()).collect();
+    let second = fleet.write("fleet/noise", &noise).push("second");
+    let told = mirror.fetch(&remote, FETCH_TIME_LIMIT).await.expect_err("there is no room");
+    println!("{}: {told}", told.reason());
+    assert!(told.to_string().contains("No space left on device"), "{told}");
+    let first = mirror.repository().resolve(&first).expect("what was there is there");
+    assert_eq!(first.message.trim(), "first");
+
+    std::fs::remove_file(filler).expect("removed");
+    assert_eq!(mirror.fetch(&remote, FETCH_TIME_LIMIT).await.expect("fetched").to_string(), second);
+    println!("fetched when there was room");
 }
