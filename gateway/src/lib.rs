@@ -97,17 +97,25 @@ pub enum Error {
 /// Serves one Gateway until `shutdown` completes, then ends its sessions and writes their last statuses.
 ///
 /// # Errors
-/// Only before anything is served: see [`Error`]. What fails later is tried again, and said in the Gateway's conditions.
+/// Only before anything is served: see [`Error`]. That it cannot listen, and what fails later and is tried again, is said in
+/// the Gateway's conditions too.
 pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send) -> Result<(), Error> {
     let name = options.name;
-    let declared = Api::<Gateway>::namespaced(options.client.clone(), &options.namespace)
-        .get_opt(&name)
-        .await
-        .map_err(|source| Error::Api { name: name.clone(), source: Box::new(source) })?;
-    let listener = bind(options.listen, declared.as_ref()).await;
-    let listen = |source| Error::Listen { name: name.clone(), address: options.listen, source };
-    let listener = listener.map_err(listen)?;
-    let local = listener.local_addr().map_err(listen)?;
+    let api = Api::<Gateway>::namespaced(options.client.clone(), &options.namespace);
+    let declared =
+        api.get_opt(&name).await.map_err(|source| Error::Api { name: name.clone(), source: Box::new(source) })?;
+    let bound =
+        bind(options.listen, declared.as_ref()).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let (local, listener) = match bound {
+        Ok(bound) => bound,
+        Err(source) => {
+            let error = Error::Listen { name, address: options.listen, source };
+            if let Some(declared) = &declared {
+                summary::write_unserved(&api, declared, &error.to_string()).await;
+            }
+            return Err(error);
+        }
+    };
     let address =
         options.advertise.unwrap_or_else(|| Endpoint { host: local.ip().to_string(), port: Some(local.port()) });
     tracing::info!(gateway = name, %address, "listening for devices");

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
-use kube::Api;
 use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt};
 use serde_json::json;
 use wasmbed_api::{Gateway, GatewayPhase, GatewayStatus, condition_types, set_condition};
 
@@ -48,17 +48,50 @@ pub(crate) async fn write(context: &Context, serving: bool) -> bool {
         return false;
     }
     let api = Api::<Gateway>::namespaced(context.client.clone(), &context.namespace);
+    apply(&api, &context.name, &wanted).await;
+    true
+}
+
+/// Says in the status why nobody serves this gateway, unless it says so already.
+pub(crate) async fn write_unserved(api: &Api<Gateway>, declared: &Gateway, why: &str) {
+    let seen = declared.status.clone().unwrap_or_default();
+    let mut conditions = seen.conditions.clone();
+    conditions.retain(|condition| condition.type_ == condition_types::READY);
+    let ours = GatewayStatus { conditions: conditions.clone(), ..seen.clone() };
+    let generation = declared.metadata.generation;
+    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
+    set_condition(
+        &mut conditions,
+        condition_types::READY,
+        false.into(),
+        "CannotListen",
+        why.to_owned(),
+        generation,
+        now,
+    );
+    let wanted = GatewayStatus {
+        phase: Some(GatewayPhase::Failed),
+        connected_devices: Some(0),
+        observed_generation: generation,
+        conditions,
+        ..seen
+    };
+    if wanted != ours {
+        apply(api, &declared.name_any(), &wanted).await;
+    }
+}
+
+async fn apply(api: &Api<Gateway>, name: &str, status: &GatewayStatus) {
     let patch = json!({
         "apiVersion": <Gateway as kube::Resource>::api_version(&()),
         "kind": <Gateway as kube::Resource>::kind(&()),
-        "metadata": { "name": context.name },
-        "status": wanted,
+        "metadata": { "name": name },
+        "status": status,
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    if let Err(error) = api.patch_status(&context.name, &params, &Patch::Apply(patch)).await {
-        tracing::warn!(gateway = context.name, %error, "cannot write the Gateway's status; trying again");
+    if let Err(error) = api.patch_status(name, &params, &Patch::Apply(patch)).await {
+        tracing::warn!(gateway = name, %error, "cannot write the Gateway's status; trying again");
     }
-    true
 }
 
 fn status(context: &Context, declared: &Gateway, seen: &GatewayStatus, serving: bool) -> GatewayStatus {

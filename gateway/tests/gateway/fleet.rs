@@ -99,19 +99,23 @@ impl Fleet {
         self.folder.path().join("signer.sock")
     }
 
-    pub(crate) async fn start_gateway(&mut self) {
-        let (stop, stopped) = oneshot::channel();
-        let options = Options {
+    pub(crate) fn options(&self, listen: SocketAddr) -> Options {
+        Options {
             client: self.client.clone(),
             namespace: NAMESPACE.into(),
             name: NAME.into(),
             replica: None,
-            listen: self.listen,
+            listen,
             advertise: None,
             signer: self.socket(),
             live: self.live.clone(),
             limits: self.limits.clone(),
-        };
+        }
+    }
+
+    pub(crate) async fn start_gateway(&mut self) {
+        let (stop, stopped) = oneshot::channel();
+        let options = self.options(self.listen);
         let task = tokio::spawn(async move {
             wasmbed_gateway::run(options, async {
                 let _ = stopped.await;

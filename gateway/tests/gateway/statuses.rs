@@ -124,3 +124,31 @@ async fn a_device_that_goes_to_another_gateway_does_not_stay_connected() {
     let left = fleet.wait_phase("sensor-1", DevicePhase::Disconnected).await;
     assert_eq!(left.session, status.session, "the other gateway counts on");
 }
+
+#[tokio::test]
+async fn a_gateway_whose_port_is_taken_says_so_until_it_is_free() {
+    let mut fleet = Fleet::start().await;
+    fleet.stop_gateway().await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap();
+    let refused = wasmbed_gateway::run(fleet.options(port), std::future::pending()).await.unwrap_err();
+    assert!(matches!(refused, wasmbed_gateway::Error::Listen { .. }), "{refused}");
+    let status = fleet.wait_gateway(|status| status.phase == Some(GatewayPhase::Failed)).await;
+    let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready").unwrap();
+    assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "CannotListen"));
+    assert!(ready.message.contains(&port.to_string()), "{}", ready.message);
+
+    // Tried again and again, it writes that once.
+    let version = fleet.api::<wasmbed_api::Gateway>().get(crate::fleet::NAME).await.unwrap().metadata.resource_version;
+    wasmbed_gateway::run(fleet.options(port), std::future::pending()).await.unwrap_err();
+    let again = fleet.api::<wasmbed_api::Gateway>().get(crate::fleet::NAME).await.unwrap().metadata.resource_version;
+    assert_eq!(again, version);
+
+    drop(taken);
+    fleet.start_gateway().await;
+    let serves = |status: &wasmbed_api::GatewayStatus| {
+        let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
+        status.phase == Some(GatewayPhase::Running) && ready.is_some_and(|ready| ready.reason == "Serving")
+    };
+    fleet.wait_gateway(serves).await;
+}

@@ -222,17 +222,18 @@ fn text(value: Option<&impl ToString>) -> String {
 /// When the API cannot be watched at all.
 pub(crate) async fn wait_until(
     reached: &Reached,
-    mut wanted: impl FnMut(&[Application], &[Device], &[Fleet]) -> bool,
+    mut wanted: impl FnMut(&[Application], &[Device], &[Fleet], &[Gateway]) -> bool,
 ) -> Result<()> {
     let Reached { client, namespace } = reached;
     let mut changes = pin!(stream_select!(
         changes::<Fleet>(client, namespace),
         changes::<Application>(client, namespace),
         changes::<Device>(client, namespace),
+        changes::<Gateway>(client, namespace),
     ));
     loop {
         let view = View::read(reached).await?;
-        if wanted(&view.applications, &view.devices, &view.fleets) {
+        if wanted(&view.applications, &view.devices, &view.fleets, &view.gateways) {
             return Ok(());
         }
         changes.next().await.context("the API ended")?;

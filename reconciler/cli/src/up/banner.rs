@@ -1,10 +1,11 @@
 //! What `wasmbed up` tells the person who typed it.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Result;
 use serde_json::json;
-use wasmbed_api::{Application, ApplicationPhase, Device, DevicePhase, Fleet, condition, condition_types};
+use wasmbed_api::{Application, ApplicationPhase, Device, DevicePhase, Fleet, Gateway, condition, condition_types};
 
 use crate::api::Reached;
 use crate::arguments::{Output, Up};
@@ -38,6 +39,9 @@ pub(super) fn say_where(
     print::line(format_args!("state       {}", state.path().display()))?;
     print::line(format_args!("API         {api}"))?;
     print::line(format_args!("            export KUBECONFIG={}", state.kubeconfig().display()))?;
+    if let Some(folder) = program_folder() {
+        print::line(format_args!("            export PATH=\"{}:$PATH\"", folder.display()))?;
+    }
     if !is_first {
         return print::line("starting");
     }
@@ -58,12 +62,18 @@ pub(super) async fn say_ready(
 ) -> Result<()> {
     let mut counted = (0, 0, 0, 0);
     let mut held = 0;
+    let mut unserved = Vec::new();
     let count = |applications: &[Application], devices: &[Device]| {
         let connected = devices.iter().filter(|device| phase(device) == Some(DevicePhase::Connected)).count();
         let expected = devices.iter().filter(|device| device.spec.is_running()).count();
         (connected, expected, applications.iter().filter(|app| runs(app)).count(), applications.len())
     };
-    wait_until(reached, |applications, devices, fleets| {
+    wait_until(reached, |applications, devices, fleets, gateways| {
+        let cannot_listen: Vec<_> = gateways.iter().filter_map(cannot_listen).collect();
+        if cannot_listen != unserved {
+            cannot_listen.iter().for_each(|why| print::progress(why));
+            unserved = cannot_listen;
+        }
         let (connected, expected, running, all) = count(applications, devices);
         held = applications.iter().filter(|app| is_held(app)).count();
         let settled = running + held;
@@ -100,6 +110,14 @@ pub(super) async fn say_ready(
     print::line("Ctrl-C ends all of it; `wasmbed up` goes on where it was")
 }
 
+/// The folder of this program, if a shell would not find it there.
+fn program_folder() -> Option<PathBuf> {
+    let folder = std::env::current_exe().ok()?.parent()?.to_owned();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_found = std::env::split_paths(&path).any(|it| it == folder);
+    (!is_found).then_some(folder)
+}
+
 fn phase(device: &Device) -> Option<DevicePhase> {
     device.status.as_ref()?.phase
 }
@@ -117,6 +135,12 @@ fn is_held(application: &Application) -> bool {
         || says(condition_types::HELD, "True")
         || says(condition_types::BUILT, "False")
         || says(condition_types::NOT_IN_GIT, "True")
+}
+
+/// Why nobody serves a gateway, if its address is what stands in the way.
+fn cannot_listen(gateway: &Gateway) -> Option<String> {
+    let ready = condition(&gateway.status.as_ref()?.conditions, condition_types::READY)?;
+    (ready.status == "False" && ready.reason == "CannotListen").then(|| ready.message.clone())
 }
 
 fn is_applied_or_held(fleets: &[Fleet]) -> bool {
