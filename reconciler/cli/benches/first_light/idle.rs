@@ -35,13 +35,17 @@ pub fn measure() -> Result<Vec<Figure>, CannotRun> {
         std::thread::sleep(Duration::from_millis(500));
     }
     assert!(up.interrupt(), "`wasmbed up` ends well");
-    let how = format!(
-        "PSS of all {count} processes of `wasmbed up` with the example fleet (five devices, two gateways, four \
-         applications), summed from /proc/PID/smaps_rollup, median of {SAMPLES} looks while idle; PSS counts a page that \
-         several share once. The sum of their RSS, which counts it for each, is {:.1} MiB",
-        median(&rss)
+    let what = format!(
+        "all {count} processes of `wasmbed up` with the example fleet (five devices, two gateways, four applications), \
+         from /proc/PID/smaps_rollup, median of {SAMPLES} looks while idle"
     );
-    Ok(vec![Figure::new("up_idle_rss_mb", median(&pss), "MiB", Some(80.0), how)])
+    let once =
+        format!("resident memory of {what}; a page that several of them share counts once (the sum of their PSS)");
+    let each = format!("the plain sum of RSS of {what}; a page that several of them share counts for each");
+    Ok(vec![
+        Figure::new("up_idle_rss_mb", median(&pss), "MiB", Some(80.0), once),
+        Figure::new("up_idle_rss_sum_mb", median(&rss), "MiB", None, each),
+    ])
 }
 
 fn wait_until_idle(root: u32) {
