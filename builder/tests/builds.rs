@@ -4,7 +4,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::{PATIENCE, Sources, Worker};
+use support::{PATIENCE, Sources, Worker, skipped};
 use wasmbed_builder::closure::FolderTree;
 use wasmbed_builder::{BuildOutcome, Closure, FailureReason, Profile, Target, Trust, template};
 
@@ -284,10 +284,7 @@ async fn a_crate_of_the_registry_is_fetched_by_the_lock_file() {
     match worker.build(&sources.request("apps/hello")).await {
         BuildOutcome::Built(built) => println!("with a crate of the registry {} bytes", built.module.bytes().len()),
         BuildOutcome::Failed(failure) if failure.reason == FailureReason::FetchFailed => {
-            println!(
-                "SKIPPED a_crate_of_the_registry_is_fetched_by_the_lock_file: the registry cannot be reached: {failure}"
-            );
-            return;
+            return skipped("a_crate_of_the_registry_is_fetched_by_the_lock_file", &failure);
         }
         BuildOutcome::Failed(failure) => panic!("{}: {failure}", failure.reason),
     }
@@ -442,8 +439,7 @@ async fn a_plain_wasi_program_builds_and_one_that_opens_files_is_refused() {
             assert!(built.module.needs().imports.iter().all(|import| import.starts_with("wasi_snapshot_preview1.")));
         }
         BuildOutcome::Failed(failure) if failure.reason == FailureReason::NoToolchain => {
-            println!("SKIPPED a_plain_wasi_program_builds: {failure}");
-            return;
+            return skipped("a_plain_wasi_program_builds_and_one_that_opens_files_is_refused", &failure);
         }
         BuildOutcome::Failed(failure) => panic!("{}: {failure}", failure.reason),
     }

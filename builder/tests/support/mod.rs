@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +14,11 @@ use wasmbed_builder::{
 
 /// Longer than anything here takes that does not compile, even on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Says that a test is skipped, past what `cargo test` keeps of the output of a test that passes.
+pub(crate) fn skipped(test: &str, why: &dyn std::fmt::Display) {
+    writeln!(std::io::stderr(), "SKIPPED: {test}: {why}").expect("standard error is open");
+}
 
 /// Where the standard library is prepared, once for all tests.
 pub(crate) fn prepared_folder() -> PathBuf {
