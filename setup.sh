@@ -13,6 +13,9 @@ missing=""
 for pair in cc:gcc git:git make:make bwrap:bubblewrap wasm-opt:binaryen; do
     has "${pair%%:*}" || missing="$missing ${pair##*:}"
 done
+# A compiler without the C library's headers, as on a bare Debian, compiles nothing.
+compiles() { printf '#include <stdio.h>\nint main(void) { return puts("") < 0; }\n' | cc -x c -o /dev/null - 2>/dev/null; }
+compiles || missing="$missing libc6-dev"
 if [ -n "$missing" ]; then
     root=""
     if [ "$(id -u)" -ne 0 ]; then
@@ -49,3 +52,9 @@ for target in wasm32-unknown-unknown wasm32-wasip1; do
             fail "rustup cannot add $target; try: rustup target add --toolchain $toolchain $target"
     fi
 done
+
+# Whether this user may make sandboxes; `wasmbed doctor` asks the same.
+if ! said=$(bwrap --unshare-all --ro-bind / / true 2>&1); then
+    say "warning: bubblewrap cannot make a sandbox here, so no application can be built; it says: $said"
+    say "warning: docs/getting-started.md, \"If no sandbox starts\", says what to do"
+fi

@@ -23,7 +23,10 @@ struct Check {
 
 const TOOLCHAIN: &str = "1.95.0";
 
-const CHECKS: [Check; 9] = [
+/// Compiles a line, because a compiler may be there without what it needs; then says what it is.
+const C_COMPILER: &str = "printf '#include <stdio.h>\\nint main(void) { return puts(\"\") < 0; }\\n' | cc -x c -o /dev/null - && cc --version";
+
+const CHECKS: [Check; 10] = [
     Check {
         name: "git",
         command: &["git", "--version"],
@@ -31,6 +34,14 @@ const CHECKS: [Check; 9] = [
         without: "no example fleet, no `wasmbed enroll`, no repository over ssh",
         install: "apt-get install git",
         needed: true,
+    },
+    Check {
+        name: "C compiler",
+        command: &["sh", "-c", C_COMPILER],
+        holds: None,
+        without: "Wasmbed itself cannot be built, nor an application with a build script or a procedural macro",
+        install: "apt-get install gcc libc6-dev",
+        needed: false,
     },
     Check {
         name: "Rust toolchain",
@@ -76,7 +87,8 @@ const CHECKS: [Check; 9] = [
         ],
         holds: None,
         without: "no application is built from source: builds run only in a sandbox",
-        install: "apt-get install bubblewrap (and let this user make user namespaces)",
+        install: "apt-get install bubblewrap; where it is there and does not work, this user may make no user namespaces: \
+                  see docs/getting-started.md, \"If no sandbox starts\"",
         needed: true,
     },
     Check {
