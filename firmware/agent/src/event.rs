@@ -50,6 +50,13 @@ pub enum Event {
         /// The bytes read (none for program and erase, which are durable now), or why not.
         result: Result<Vec<u8>, FlashError>,
     },
+    /// The platform has something to say: it goes where the agent's own lines go, the device's log and the gateway.
+    Say {
+        /// How much it matters.
+        level: Level,
+        /// The text, without a line end.
+        text: String,
+    },
     /// Something about a running application.
     Application {
         /// The run, as the agent named it in [`StartApplication`](crate::StartApplication).

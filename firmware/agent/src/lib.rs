@@ -14,6 +14,7 @@ mod library;
 mod link;
 mod outbox;
 mod provisioning;
+pub mod region;
 mod session;
 pub mod store;
 mod supervisor;
@@ -22,7 +23,9 @@ mod tls;
 pub use action::{Action, ModuleLocation, StartApplication};
 pub use agent::{Agent, Board, Options};
 pub use event::{ApplicationEvent, Connection, Event, Instance};
-pub use provisioning::{MAX_ADDRESS, MAX_GATEWAYS, MAX_PROVISIONING, Pairing, Provisioning, ProvisioningError};
+pub use provisioning::{
+    MAX_ADDRESS, MAX_GATEWAYS, MAX_PROVISIONING, Pairing, Provisioning, ProvisioningError, StaticAddress,
+};
 pub use store::{ActionId, FlashError};
 pub use supervisor::HEALTHY_MS;
 pub use tls::{Entropy, EntropyFailed};

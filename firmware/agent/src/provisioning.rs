@@ -1,10 +1,12 @@
 //! What is put into a device once, before it ever connects.
 
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use wasmbed_protocol::DecodeError;
+use wasmbed_protocol::cbor::{Reader, Writer};
 use wasmbed_protocol::pairing::{Code, ParseCodeError};
 use zeroize::Zeroize;
 
@@ -32,6 +34,21 @@ pub struct Provisioning {
     pub gateways: Vec<String>,
     /// How an unknown device proves that it belongs to a declaration, once.
     pub pairing: Option<Pairing>,
+    /// The address of a board that has a network without DHCP. Host devices, and boards on a UART link, need none.
+    pub address: Option<StaticAddress>,
+}
+
+/// An IPv4 address that was given by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StaticAddress {
+    /// The device's own address.
+    pub address: [u8; 4],
+    /// Bits of it that name its network, 1 to 30.
+    pub prefix: u8,
+    /// What leads to other networks.
+    pub router: Option<[u8; 4]>,
+    /// What resolves names; without one, gateways are named by their addresses.
+    pub dns: Option<[u8; 4]>,
 }
 
 /// A one-time code, and the declaration it was made for.
@@ -76,24 +93,23 @@ impl Provisioning {
         if bytes.len() > MAX_PROVISIONING {
             return Err(unusable("length", "more than 2048 bytes"));
         }
-        let wire: Wire = ciborium::de::from_reader_with_recursion_limit(bytes, 8)
-            .map_err(|error| ProvisioningError::Malformed(error.to_string()))?;
-        if wire.version != VERSION {
-            return Err(ProvisioningError::Version(wire.version));
-        }
-        let pairing = match &wire.pairing {
+        let wire = Wire::read(bytes)?;
+        let bytes = |field, bytes: Option<&[u8]>| {
+            bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| unusable(field, "it is 32 bytes long"))
+        };
+        let pairing = match wire.pairing {
             None => None,
-            Some(pairing) => Some(Pairing {
-                device: pairing.device.clone(),
-                code: pairing.code.parse().map_err(ProvisioningError::Code)?,
-            }),
+            Some((device, code)) => {
+                Some(Pairing { device: device.into(), code: code.parse().map_err(ProvisioningError::Code)? })
+            }
         };
         let provisioning = Self {
-            seed: fixed(&wire.seed).ok_or_else(|| unusable("seed", "it is 32 bytes long"))?,
-            root: fixed(&wire.root).ok_or_else(|| unusable("root key", "it is 32 bytes long"))?,
-            fleet: wire.fleet,
+            seed: bytes("seed", wire.seed)?,
+            root: bytes("root key", wire.root)?,
+            fleet: wire.fleet.into(),
             gateways: wire.gateways,
             pairing,
+            address: wire.address,
         };
         provisioning.check()?;
         Ok(provisioning)
@@ -105,20 +121,34 @@ impl Provisioning {
     /// A value is out of its range.
     pub fn encode(&self) -> Result<Vec<u8>, ProvisioningError> {
         self.check()?;
-        let wire = Wire {
-            version: VERSION,
-            seed: Bytes(self.seed.to_vec()),
-            root: Bytes(self.root.to_vec()),
-            fleet: self.fleet.clone(),
-            gateways: self.gateways.clone(),
-            pairing: self.pairing.as_ref().map(|pairing| WirePairing {
-                device: pairing.device.clone(),
-                code: String::clone(&pairing.code.to_text()),
-            }),
-        };
-        let mut bytes = Vec::new();
-        ciborium::into_writer(&wire, &mut bytes).map_err(|error| ProvisioningError::Malformed(error.to_string()))?;
+        let mut w = Writer::default();
+        w.map(5 + usize::from(self.pairing.is_some()) + usize::from(self.address.is_some()));
+        w.text("version");
+        w.uint(VERSION.into());
+        w.text("seed");
+        w.bytes(&self.seed);
+        w.text("root");
+        w.bytes(&self.root);
+        w.text("fleet");
+        w.text(&self.fleet);
+        w.text("gateways");
+        w.array(self.gateways.len());
+        self.gateways.iter().for_each(|gateway| w.text(gateway));
+        if let Some(pairing) = &self.pairing {
+            w.text("pairing");
+            w.map(2);
+            w.text("device");
+            w.text(&pairing.device);
+            w.text("code");
+            w.text(&pairing.code.to_text());
+        }
+        if let Some(address) = &self.address {
+            w.text("address");
+            address.write(&mut w);
+        }
+        let mut bytes = w.into_bytes();
         if bytes.len() > MAX_PROVISIONING {
+            bytes.zeroize();
             return Err(unusable("length", "more than 2048 bytes"));
         }
         Ok(bytes)
@@ -141,6 +171,9 @@ impl Provisioning {
         if self.pairing.as_ref().is_some_and(|pairing| pairing.device.is_empty() || pairing.device.len() > MAX_NAME) {
             return Err(unusable("pairing device", "a name of 1 to 253 bytes is needed"));
         }
+        if self.address.is_some_and(|address| !(1..=30).contains(&address.prefix)) {
+            return Err(unusable("address", "its prefix is 1 to 30"));
+        }
         Ok(())
     }
 }
@@ -152,6 +185,7 @@ impl fmt::Debug for Provisioning {
             .field("fleet", &self.fleet)
             .field("gateways", &self.gateways)
             .field("pairing", &self.pairing.as_ref().map(|pairing| &pairing.device))
+            .field("address", &self.address)
             .finish_non_exhaustive()
     }
 }
@@ -169,64 +203,122 @@ impl Drop for Provisioning {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wire {
-    version: u8,
-    seed: Bytes,
-    root: Bytes,
-    fleet: String,
+/// What the bytes say, before anything is made of it. No field is there twice, and none that is not known.
+#[derive(Default)]
+struct Wire<'a> {
+    seed: Option<&'a [u8]>,
+    root: Option<&'a [u8]>,
+    fleet: &'a str,
     gateways: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pairing: Option<WirePairing>,
+    pairing: Option<(&'a str, &'a str)>,
+    address: Option<StaticAddress>,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WirePairing {
-    device: String,
-    code: String,
-}
-
-impl Drop for WirePairing {
-    fn drop(&mut self) {
-        self.code.zeroize();
-    }
-}
-
-/// A CBOR byte string (serde's own `Vec<u8>` is an array of numbers).
-struct Bytes(Vec<u8>);
-
-impl Serialize for Bytes {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl serde::de::Visitor<'_> for Visitor {
-            type Value = Bytes;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a byte string")
-            }
-            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Bytes, E> {
-                Ok(Bytes(bytes.to_vec()))
+impl<'a> Wire<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, ProvisioningError> {
+        let mut r = Reader::strict(bytes);
+        let mut wire = Self::default();
+        let mut version = None;
+        let mut known = Fields::default();
+        for _ in 0..r.map().map_err(malformed)?.len() {
+            let name = r.text().map_err(malformed)?;
+            let field = known.take(name, &["version", "seed", "root", "fleet", "gateways", "pairing", "address"])?;
+            match field {
+                0 => {
+                    let number = u8::try_from(r.uint().map_err(malformed)?).unwrap_or(u8::MAX);
+                    if number != VERSION {
+                        return Err(ProvisioningError::Version(number));
+                    }
+                    version = Some(number);
+                }
+                1 => wire.seed = Some(r.bytes().map_err(malformed)?),
+                2 => wire.root = Some(r.bytes().map_err(malformed)?),
+                3 => wire.fleet = r.text().map_err(malformed)?,
+                4 => {
+                    for _ in 0..r.array().map_err(malformed)? {
+                        wire.gateways.push(r.text().map_err(malformed)?.into());
+                    }
+                }
+                5 => {
+                    let mut known = Fields::default();
+                    let (mut device, mut code) = ("", "");
+                    for _ in 0..r.map().map_err(malformed)?.len() {
+                        let name = r.text().map_err(malformed)?;
+                        match known.take(name, &["device", "code"])? {
+                            0 => device = r.text().map_err(malformed)?,
+                            _ => code = r.text().map_err(malformed)?,
+                        }
+                    }
+                    wire.pairing = Some((device, code));
+                }
+                _ => wire.address = Some(StaticAddress::read(&mut r)?),
             }
         }
-        deserializer.deserialize_byte_buf(Visitor)
+        r.finish().map_err(malformed)?;
+        match version {
+            Some(_) => Ok(wire),
+            None => Err(ProvisioningError::Malformed("the version is missing".into())),
+        }
     }
 }
 
-impl Drop for Bytes {
-    fn drop(&mut self) {
-        self.0.zeroize();
+impl StaticAddress {
+    fn write(&self, w: &mut Writer) {
+        w.map(2 + usize::from(self.router.is_some()) + usize::from(self.dns.is_some()));
+        w.text("address");
+        w.bytes(&self.address);
+        w.text("prefix");
+        w.uint(self.prefix.into());
+        for (name, address) in [("router", &self.router), ("dns", &self.dns)] {
+            if let Some(address) = address {
+                w.text(name);
+                w.bytes(address);
+            }
+        }
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self, ProvisioningError> {
+        let (mut address, mut prefix, mut router, mut dns) = (None, 0, None, None);
+        let mut known = Fields::default();
+        for _ in 0..r.map().map_err(malformed)?.len() {
+            let name = r.text().map_err(malformed)?;
+            let field = known.take(name, &["prefix", "address", "router", "dns"])?;
+            if field == 0 {
+                prefix = u8::try_from(r.uint().map_err(malformed)?).unwrap_or_default();
+                continue;
+            }
+            let bytes = r.bytes().map_err(malformed)?;
+            let bytes = bytes.try_into().map_err(|_| unusable("address", "it is four bytes long"))?;
+            match field {
+                1 => address = Some(bytes),
+                2 => router = Some(bytes),
+                _ => dns = Some(bytes),
+            }
+        }
+        let address = address.ok_or_else(|| unusable("address", "it is four bytes long"))?;
+        Ok(Self { address, prefix, router, dns })
     }
 }
 
-fn fixed<const N: usize>(bytes: &Bytes) -> Option<[u8; N]> {
-    bytes.0.as_slice().try_into().ok()
+/// The fields of a map that were there already.
+#[derive(Default)]
+struct Fields(u32);
+
+impl Fields {
+    /// The place of a name among those that are known; each is there once.
+    fn take(&mut self, name: &str, names: &[&str]) -> Result<usize, ProvisioningError> {
+        let place = names.iter().position(|known| *known == name);
+        let place = place.ok_or_else(|| ProvisioningError::Malformed(format!("unknown field {name:?}")))?;
+        if self.0 & 1 << place != 0 {
+            return Err(ProvisioningError::Malformed(format!("field {name:?} is there twice")));
+        }
+        self.0 |= 1 << place;
+        Ok(place)
+    }
+}
+
+fn malformed(error: DecodeError) -> ProvisioningError {
+    ProvisioningError::Malformed(error.to_string())
 }
 
 fn unusable(field: &'static str, problem: &'static str) -> ProvisioningError {

@@ -1,8 +1,9 @@
 //! What is put into a device survives, and nothing else is taken for it.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use ciborium::Value;
 use proptest::prelude::*;
-use wasmbed_agent::{MAX_GATEWAYS, Pairing, Provisioning, ProvisioningError};
+use wasmbed_agent::{MAX_GATEWAYS, Pairing, Provisioning, ProvisioningError, StaticAddress};
 use wasmbed_protocol::pairing::Code;
 
 fn good() -> Provisioning {
@@ -12,6 +13,7 @@ fn good() -> Provisioning {
         fleet: "example".into(),
         gateways: vec!["127.0.0.1:4433".into(), "gateway.example.org:4433".into(), "[::1]:4433".into()],
         pairing: Some(Pairing { device: "sensor-1".into(), code: Code::new([7; 16]) }),
+        address: None,
     }
 }
 
@@ -21,6 +23,67 @@ fn what_was_written_is_read_back() {
         let mut provisioning = good();
         provisioning.pairing = pairing;
         assert!(Provisioning::decode(&provisioning.encode().unwrap()).unwrap() == provisioning);
+    }
+}
+
+#[test]
+fn an_address_given_by_hand_is_read_back_and_without_one_the_bytes_are_as_before() {
+    let mut provisioning = good();
+    let before = provisioning.encode().unwrap();
+    assert!(!before.windows(8).any(|bytes| bytes == b"\x67address"), "older devices refuse fields they do not know");
+    for (router, dns) in [(None, None), (Some([192, 168, 1, 1]), Some([9, 9, 9, 9]))] {
+        provisioning.address = Some(StaticAddress { address: [192, 168, 1, 7], prefix: 24, router, dns });
+        assert!(Provisioning::decode(&provisioning.encode().unwrap()).unwrap() == provisioning);
+    }
+    for prefix in [0, 31, 32, 255] {
+        provisioning.address = Some(StaticAddress { address: [192, 168, 1, 7], prefix, router: None, dns: None });
+        assert!(matches!(provisioning.encode(), Err(ProvisioningError::Unusable { field: "address", .. })));
+    }
+}
+
+/// Devices and folders out there hold what another CBOR library wrote.
+#[test]
+fn the_bytes_are_one_cbor_map_of_named_fields() {
+    let text = |text: &str| Value::Text(text.into());
+    let mut address = good();
+    address.address =
+        Some(StaticAddress { address: [192, 168, 1, 7], prefix: 24, router: None, dns: Some([9, 9, 9, 9]) });
+    let map = Value::Map(vec![
+        (text("version"), 1.into()),
+        (text("seed"), Value::Bytes(vec![1; 32])),
+        (text("root"), Value::Bytes(vec![2; 32])),
+        (text("fleet"), text("example")),
+        (text("gateways"), Value::Array(good().gateways.iter().map(|gateway| text(gateway)).collect())),
+        (
+            text("pairing"),
+            Value::Map(vec![
+                (text("device"), text("sensor-1")),
+                (text("code"), text(&Code::new([7; 16]).to_text())),
+            ]),
+        ),
+        (
+            text("address"),
+            Value::Map(vec![
+                (text("address"), Value::Bytes(vec![192, 168, 1, 7])),
+                (text("prefix"), 24.into()),
+                (text("dns"), Value::Bytes(vec![9; 4])),
+            ]),
+        ),
+    ]);
+    let mut bytes = Vec::new();
+    ciborium::into_writer(&map, &mut bytes).unwrap();
+    assert_eq!(address.encode().unwrap(), bytes);
+}
+
+#[test]
+fn a_field_that_is_unknown_or_there_twice_is_refused() {
+    let good = good().encode().unwrap();
+    for (more, problem) in [(&b"\x65other\x01"[..], "unknown field"), (b"\x65fleet\x61x", "twice")] {
+        let mut bytes = good.clone();
+        bytes[0] += 1;
+        bytes.extend(more);
+        let error = Provisioning::decode(&bytes).err().unwrap().to_string();
+        assert!(error.contains(problem), "{error}");
     }
 }
 

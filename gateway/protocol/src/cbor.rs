@@ -99,8 +99,8 @@ pub(crate) trait Item: Sized {
 }
 
 /// Writes items; remembers the first field that was too long.
-#[derive(Default)]
-pub(crate) struct Writer {
+#[derive(Debug, Default)]
+pub struct Writer {
     out: Vec<u8>,
     error: Option<EncodeError>,
 }
@@ -118,31 +118,42 @@ impl Writer {
         Ok(bytes)
     }
 
-    pub(crate) fn bound(&mut self, field: &'static str, length: usize, max: usize) {
+    /// What was written, where no field has a bound.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.out
+    }
+
+    /// Remembers a field that is longer than it may be.
+    pub fn bound(&mut self, field: &'static str, length: usize, max: usize) {
         if length > max && self.error.is_none() {
             self.error = Some(EncodeError::TooLong { field, length, max });
         }
     }
 
-    pub(crate) fn uint(&mut self, value: u64) {
+    /// Appends an unsigned number.
+    pub fn uint(&mut self, value: u64) {
         self.header(Header::Positive(value));
     }
 
-    pub(crate) fn bytes(&mut self, value: &[u8]) {
+    /// Appends bytes.
+    pub fn bytes(&mut self, value: &[u8]) {
         self.header(Header::Bytes(Some(value.len())));
         self.out.extend_from_slice(value);
     }
 
-    pub(crate) fn text(&mut self, value: &str) {
+    /// Appends text.
+    pub fn text(&mut self, value: &str) {
         self.header(Header::Text(Some(value.len())));
         self.out.extend_from_slice(value.as_bytes());
     }
 
-    pub(crate) fn array(&mut self, count: usize) {
+    /// Begins an array of so many items.
+    pub fn array(&mut self, count: usize) {
         self.header(Header::Array(Some(count)));
     }
 
-    pub(crate) fn map(&mut self, count: usize) {
+    /// Begins a map of so many pairs.
+    pub fn map(&mut self, count: usize) {
         self.header(Header::Map(Some(count)));
     }
 
@@ -152,7 +163,8 @@ impl Writer {
 }
 
 /// Reads items off the front of some bytes.
-pub(crate) struct Reader<'a> {
+#[derive(Debug)]
+pub struct Reader<'a> {
     rest: &'a [u8],
     strict: bool,
 }
@@ -164,30 +176,45 @@ impl<'a> Reader<'a> {
     }
 
     /// For signed objects: unknown fields are errors.
-    pub(crate) fn strict(bytes: &'a [u8]) -> Self {
+    pub fn strict(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, strict: true }
     }
 
     /// Succeeds if nothing is left.
-    pub(crate) fn finish(self) -> Result<(), DecodeError> {
+    ///
+    /// # Errors
+    /// There is more.
+    pub fn finish(self) -> Result<(), DecodeError> {
         if self.rest.is_empty() { Ok(()) } else { Err(DecodeError::Trailing) }
     }
 
-    pub(crate) fn uint(&mut self) -> Result<u64, DecodeError> {
+    /// Reads an unsigned number.
+    ///
+    /// # Errors
+    /// The next item is something else, or not whole.
+    pub fn uint(&mut self) -> Result<u64, DecodeError> {
         match self.header()? {
             Header::Positive(value) => Ok(value),
             _ => Err(DecodeError::Type("an unsigned number")),
         }
     }
 
-    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
+    /// Reads bytes.
+    ///
+    /// # Errors
+    /// The next item is something else, or not whole.
+    pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         match self.header()? {
             Header::Bytes(Some(length)) => self.take(length),
             _ => Err(DecodeError::Type("bytes")),
         }
     }
 
-    pub(crate) fn text(&mut self) -> Result<&'a str, DecodeError> {
+    /// Reads text.
+    ///
+    /// # Errors
+    /// The next item is something else, or not whole.
+    pub fn text(&mut self) -> Result<&'a str, DecodeError> {
         match self.header()? {
             Header::Text(Some(length)) => {
                 core::str::from_utf8(self.take(length)?).map_err(|_| DecodeError::Type("text in UTF-8"))
@@ -204,14 +231,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(crate) fn array(&mut self) -> Result<usize, DecodeError> {
+    /// Reads the begin of an array; its count of items.
+    ///
+    /// # Errors
+    /// The next item is something else, or not whole.
+    pub fn array(&mut self) -> Result<usize, DecodeError> {
         match self.header()? {
             Header::Array(Some(count)) => self.plausible(count),
             _ => Err(DecodeError::Type("an array")),
         }
     }
 
-    pub(crate) fn map(&mut self) -> Result<Entries, DecodeError> {
+    /// Reads the begin of a map.
+    ///
+    /// # Errors
+    /// The next item is something else, or not whole.
+    pub fn map(&mut self) -> Result<Entries, DecodeError> {
         match self.header()? {
             Header::Map(Some(count)) => Ok(Entries { left: self.plausible(count)?, last: None }),
             _ => Err(DecodeError::Type("a map")),
@@ -267,14 +302,16 @@ impl<'a> Reader<'a> {
 }
 
 /// What is left of a map whose keys are ascending numbers.
-pub(crate) struct Entries {
+#[derive(Debug)]
+pub struct Entries {
     left: usize,
     last: Option<u64>,
 }
 
 impl Entries {
     /// How many entries are left.
-    pub(crate) fn len(&self) -> usize {
+    #[allow(clippy::len_without_is_empty, reason = "it counts what is left, it holds nothing")]
+    pub fn len(&self) -> usize {
         self.left
     }
 

@@ -15,7 +15,7 @@
 
 extern crate alloc;
 
-mod cbor;
+pub mod cbor;
 pub mod crc;
 pub mod frame;
 mod hex;

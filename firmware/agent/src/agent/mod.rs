@@ -150,6 +150,7 @@ impl Agent {
             Event::Sent { connection } => self.link.sent(connection),
             Event::Disconnected { connection, reason } => self.link.disconnected(connection, &reason, self.now),
             Event::Flash { id, result } => self.store.complete(id, result),
+            Event::Say { level, text } => self.say(level, text),
             Event::Application { instance, event } => self.application(instance, event),
         }
         self.settle();

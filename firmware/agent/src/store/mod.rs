@@ -72,7 +72,6 @@ use alloc::vec::Vec;
 
 mod action;
 mod application;
-mod crc;
 mod geometry;
 mod job;
 mod log;

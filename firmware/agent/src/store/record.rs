@@ -14,8 +14,9 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use wasmbed_protocol::Crc32;
+
 use super::Key;
-use super::crc::Crc32;
 use super::geometry::Geometry;
 
 pub(super) const RECORD_HEADER: u32 = 16;

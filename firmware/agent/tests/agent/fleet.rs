@@ -43,6 +43,7 @@ impl Fleet {
             fleet: FLEET.into(),
             gateways: vec!["one:4433".into(), "two:4433".into()],
             pairing: None,
+            address: None,
         }
     }
 

@@ -3,13 +3,13 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use coset::{CborSerializable as _, CoseSign1, CoseSign1Builder, Header, HeaderBuilder, iana};
-
 use crate::cbor::{DecodeError, EncodeError, Item, Reader, Writer};
 use crate::id::PublicKey;
 use crate::key::SigningKey;
 use crate::limits::MAX_SIGNED;
 
+/// The protected header of everything that is signed here: `{1: -8}`, the algorithm EdDSA.
+const PROTECTED: &[u8] = &[0xA1, 0x01, 0x27];
 /// Bytes that the envelope adds to a payload: tags, headers, lengths and the signature.
 const ENVELOPE: usize = 80;
 
@@ -113,70 +113,74 @@ pub(super) trait Payload: Item {
 /// Signs an object; its own content rules hold for what comes out.
 pub(super) fn sign<T: Payload>(object: &T, key: &SigningKey) -> Result<Vec<u8>, SignError> {
     object.check()?;
-    let cose = CoseSign1Builder::new()
-        .protected(protected())
-        .payload(object.payload()?)
-        .create_signature(T::AAD, |message| key.sign(message).to_vec())
-        .build();
-    Ok(cose.to_vec().expect("headers and payload we built are encodable"))
+    let payload = object.payload()?;
+    let signature = key.sign(&to_be_signed(T::AAD, &payload));
+    let mut w = Writer::default();
+    w.array(4);
+    w.bytes(PROTECTED);
+    w.map(0);
+    w.bytes(&payload);
+    w.bytes(&signature);
+    Ok(w.finish(MAX_SIGNED)?)
 }
 
 /// Opens an object signed by any of `keys`.
 pub(super) fn verify<T: Payload>(cose: &[u8], keys: &[PublicKey]) -> Result<T, Refusal> {
-    let cose = envelope(cose)?;
-    cose.verify_signature(T::AAD, |signature, message| {
-        if keys.iter().any(|key| key.verify(message, signature)) { Ok(()) } else { Err(Refusal::Signature(T::NAME)) }
-    })?;
-    content(&cose)
+    let envelope = Envelope::open(cose)?;
+    let message = to_be_signed(T::AAD, envelope.payload);
+    if !keys.iter().any(|key| key.verify(&message, envelope.signature)) {
+        return Err(Refusal::Signature(T::NAME));
+    }
+    content(envelope.payload)
 }
 
 /// Opens an object without asking who signed it.
 pub(super) fn read_unverified<T: Payload>(cose: &[u8]) -> Result<T, Refusal> {
-    content(&envelope(cose)?)
+    content(Envelope::open(cose)?.payload)
 }
 
-fn envelope(bytes: &[u8]) -> Result<CoseSign1, Refusal> {
-    if bytes.len() > MAX_SIGNED {
-        return Err(Refusal::Oversized(bytes.len()));
-    }
-    // coset decodes by recursion; what we make nests two deep, so anything deeper is refused before it gets there.
-    shallow(bytes)?;
-    let cose = CoseSign1::from_slice(bytes).map_err(|_| Refusal::Envelope)?;
-    if cose.protected.header != protected() || cose.unprotected != Header::default() {
-        return Err(Refusal::Header);
-    }
-    if cose.payload.is_none() {
-        return Err(Refusal::Envelope);
-    }
-    Ok(cose)
+/// What a COSE_Sign1 without its tag holds (RFC 9052, section 4.2): `[protected, {}, payload, signature]`.
+struct Envelope<'a> {
+    payload: &'a [u8],
+    signature: &'a [u8],
 }
 
-/// Checks for `[bytes, {..}, bytes, bytes]` with no more than a small number in the map, before anything recursive runs.
-fn shallow(bytes: &[u8]) -> Result<(), Refusal> {
-    let mut r = Reader::strict(bytes);
-    let parse = |r: &mut Reader<'_>| -> Result<usize, DecodeError> {
-        if r.array()? != 4 {
-            return Err(DecodeError::Syntax);
+impl<'a> Envelope<'a> {
+    fn open(bytes: &'a [u8]) -> Result<Self, Refusal> {
+        if bytes.len() > MAX_SIGNED {
+            return Err(Refusal::Oversized(bytes.len()));
         }
-        let protected = r.bytes()?;
-        let unprotected = r.map()?.len();
-        if unprotected > 0 {
-            return Ok(unprotected);
+        let mut r = Reader::strict(bytes);
+        let mut parse = || -> Result<Option<Self>, DecodeError> {
+            if r.array()? != 4 {
+                return Err(DecodeError::Syntax);
+            }
+            let protected = r.bytes()?;
+            if protected != PROTECTED || r.map()?.len() > 0 {
+                return Ok(None);
+            }
+            Ok(Some(Self { payload: r.bytes()?, signature: r.bytes()? }))
+        };
+        match parse() {
+            Ok(Some(envelope)) => r.finish().map(|()| envelope).map_err(|_| Refusal::Envelope),
+            Ok(None) => Err(Refusal::Header),
+            Err(_) => Err(Refusal::Envelope),
         }
-        r.bytes()?;
-        r.bytes()?;
-        // The protected header is decoded too, and a single small entry is all it may hold.
-        Ok(if protected.len() > 3 { 1 } else { 0 })
-    };
-    match parse(&mut r) {
-        Ok(0) => r.finish().map_err(|_| Refusal::Envelope),
-        Ok(_) => Err(Refusal::Header),
-        Err(_) => Err(Refusal::Envelope),
     }
 }
 
-fn content<T: Payload>(cose: &CoseSign1) -> Result<T, Refusal> {
-    let payload = cose.payload.as_deref().ok_or(Refusal::Envelope)?;
+/// What is signed (RFC 9052, section 4.4): `["Signature1", protected, external_aad, payload]`.
+fn to_be_signed(aad: &[u8], payload: &[u8]) -> Vec<u8> {
+    let mut w = Writer::default();
+    w.array(4);
+    w.text("Signature1");
+    w.bytes(PROTECTED);
+    w.bytes(aad);
+    w.bytes(payload);
+    w.into_bytes()
+}
+
+fn content<T: Payload>(payload: &[u8]) -> Result<T, Refusal> {
     let mut r = Reader::strict(payload);
     let object = T::read(&mut r)?;
     r.finish()?;
@@ -185,8 +189,4 @@ fn content<T: Payload>(cose: &CoseSign1) -> Result<T, Refusal> {
         return Err(Refusal::NotDeterministic);
     }
     Ok(object)
-}
-
-fn protected() -> Header {
-    HeaderBuilder::new().algorithm(iana::Algorithm::EdDSA).build()
 }

@@ -1,1 +1,0 @@
-pub(crate) use wasmbed_protocol::Crc32;
