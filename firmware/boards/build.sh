@@ -1,0 +1,32 @@
+#!/bin/sh
+# Builds boards' firmware into target/firmware/<board>.elf of the repository.
+# Usage: firmware/boards/build.sh            every board
+#        firmware/boards/build.sh BOARD...   these
+set -eu
+cd "$(dirname "$0")"
+
+# board:target
+boards="mps2-an385:thumbv7m-none-eabi mps2-an386:thumbv7em-none-eabihf mps2-an500:thumbv7em-none-eabihf"
+
+fail() { printf 'build.sh: error: %s\n' "$*" >&2; exit 1; }
+
+wanted="${*:-$(for pair in $boards; do echo "${pair%%:*}"; done)}"
+out="$(cd ../.. && pwd)/target/firmware"
+mkdir -p "$out"
+# No path of this machine gets into an image: it would make it larger, and another on another machine.
+cargo_home="${CARGO_HOME:-$HOME/.cargo}"
+sysroot="$(rustc --print sysroot)"
+flags="--remap-path-prefix=$(cd ../.. && pwd)=."
+for registry in "$cargo_home"/registry/src/*; do
+    flags="$flags --remap-path-prefix=$registry="
+done
+flags="$flags --remap-path-prefix=$sysroot/lib/rustlib/src/rust/library="
+for board in $wanted; do
+    target=""
+    for pair in $boards; do
+        if [ "${pair%%:*}" = "$board" ]; then target="${pair##*:}"; fi
+    done
+    [ -n "$target" ] || fail "there is no board $board; there are: $boards"
+    RUSTFLAGS="$flags" "${CARGO:-cargo}" build --quiet --locked --release -p "$board" --target "$target"
+    cp "target/$target/release/$board" "$out/$board.elf"
+done
