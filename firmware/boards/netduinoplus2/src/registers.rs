@@ -1,0 +1,33 @@
+//! The one place where registers are touched.
+
+#![allow(unsafe_code)]
+
+/// A peripheral's registers.
+pub(crate) struct Registers(usize);
+
+impl Registers {
+    /// The registers of the peripheral at this address.
+    ///
+    /// # Safety
+    /// There is a peripheral whose registers may be read and written in any order without harm to memory safety: none of
+    /// those used here is a bus master.
+    const unsafe fn at(address: usize) -> Self {
+        Self(address)
+    }
+
+    pub(crate) fn read(&self, offset: u32) -> u32 {
+        // SAFETY: as promised to `at`; offsets are those of the reference manual (RM0090).
+        unsafe { ((self.0 + offset as usize) as *const u32).read_volatile() }
+    }
+
+    pub(crate) fn write(&self, offset: u32, value: u32) {
+        // SAFETY: as promised to `at`; offsets are those of the reference manual (RM0090).
+        unsafe { ((self.0 + offset as usize) as *mut u32).write_volatile(value) }
+    }
+}
+
+// SAFETY (of all): QEMU's STM32F405 has these peripherals at these addresses.
+pub(crate) const TIM2: Registers = unsafe { Registers::at(0x4000_0000) };
+pub(crate) const TIM5: Registers = unsafe { Registers::at(0x4000_0C00) };
+pub(crate) const USART1: Registers = unsafe { Registers::at(0x4001_1000) };
+pub(crate) const USART2: Registers = unsafe { Registers::at(0x4000_4400) };
