@@ -10,9 +10,14 @@ has() { command -v "$1" >/dev/null 2>&1; }
 
 # program:package; what each is for stands in `wasmbed doctor`.
 missing=""
-for pair in cc:gcc git:git make:make bwrap:bubblewrap wasm-opt:binaryen; do
+for pair in cc:gcc git:git make:make bwrap:bubblewrap wasm-opt:binaryen qemu-system-arm:qemu-system-arm \
+    arm-none-eabi-gcc:gcc-arm-none-eabi; do
     has "${pair%%:*}" || missing="$missing ${pair##*:}"
 done
+# The C library for firmware is no program: its compiler says whether it is there.
+if has arm-none-eabi-gcc && [ "$(arm-none-eabi-gcc -print-file-name=libc.a)" != libc.a ]; then :; else
+    missing="$missing libnewlib-arm-none-eabi"
+fi
 # A compiler without the C library's headers, as on a bare Debian, compiles nothing.
 compiles() { printf '#include <stdio.h>\nint main(void) { return puts("") < 0; }\n' | cc -x c -o /dev/null - 2>/dev/null; }
 compiles || missing="$missing libc6-dev"
@@ -45,7 +50,7 @@ for component in clippy rustfmt rust-src; do
     fi
 done
 targets=$(rustup target list --toolchain "$toolchain" --installed)
-for target in wasm32-unknown-unknown wasm32-wasip1; do
+for target in wasm32-unknown-unknown wasm32-wasip1 thumbv7m-none-eabi thumbv7em-none-eabi thumbv7em-none-eabihf; do
     if ! printf '%s\n' "$targets" | grep -q "^$target\$"; then
         say "adding the target $target to Rust $toolchain"
         rustup target add --toolchain "$toolchain" "$target" >/dev/null 2>&1 ||

@@ -172,6 +172,12 @@ fn a_full_disk_is_told_and_the_next_fetch_goes_on_when_there_is_room() {
     assert!(said.contains("fetched when there was room"), "{said}");
 }
 
+/// Writes to a file until nothing more fits.
+fn fill(file: &std::path::Path) {
+    let mut file = std::fs::File::create(file).expect("made");
+    while file.write_all(&[1; 4096]).is_ok() {}
+}
+
 #[tokio::test]
 #[ignore = "runs on a disk of its own; the test above starts it"]
 async fn fetch_on_a_small_disk() {
@@ -183,8 +189,7 @@ async fn fetch_on_a_small_disk() {
     assert_eq!(mirror.fetch(&remote, FETCH_TIME_LIMIT).await.expect("fetched").to_string(), first);
 
     let filler = disk.join("filler");
-    let mut file = std::fs::File::create(&filler).expect("made");
-    while file.write_all(&[1; 4096]).is_ok() {}
+    fill(&filler);
     // What does not compress, so that it needs room.
     let mut state = 1_u32;
     let mut noise = || {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -17,12 +17,15 @@ use kube::runtime::{WatchStreamExt, reflector as reflect};
 use kube::{Client, ResourceExt};
 use serde_json::json;
 use wasmbed_agent::Provisioning;
-use wasmbed_api::{Device, Gateway, set_condition};
+use wasmbed_api::{Device, Gateway, Truth, set_condition};
 use wasmbed_protocol::{PublicKey, SigningKey};
 
+use crate::backends::Backends;
+use crate::device::{EmulatedDevice, Playing, StartError, write_private};
+use crate::flash::FlashFileError;
 use crate::identity::identity;
-use crate::plan::{Backends, Plan, Wanted, plan};
-use crate::process::{Process, ProcessSpec};
+use crate::plan::{Emulated, Plan, Player, Run, Wanted, plan};
+use crate::process::{Process, ProcessSpec, ProcessState};
 
 /// The field manager of what an emulator writes.
 const MANAGER: &str = "wasmbed-emulator";
@@ -30,6 +33,8 @@ const MANAGER: &str = "wasmbed-emulator";
 const EMULATED: &str = "Emulated";
 /// What failed is tried again after this, if nothing changes before.
 const AGAIN: Duration = Duration::from_secs(2);
+/// How often it is looked whether an emulator or a firmware image came, or another image was built.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What an emulator needs.
 pub struct Options {
@@ -45,8 +50,11 @@ pub struct Options {
     pub devices: PathBuf,
     /// Each device's output goes to `device-NAME.log` in here.
     pub logs: PathBuf,
-    /// The program that plays a device: called with `device --dir DIR --with-parent`.
+    /// The program `wasmbed`: called with `device --dir DIR --with-parent` it plays a device, with `with-parent` it ties an
+    /// emulator to this process, and with `connect HOST:PORT` it is a guest's way to its gateway.
     pub program: PathBuf,
+    /// Where firmware images are looked for, the first folder that has one first.
+    pub firmware: Vec<PathBuf>,
 }
 
 /// Why a device cannot be emulated now; it is tried again.
@@ -75,6 +83,30 @@ pub enum EmulatorError {
     /// Its identity does not fit a device.
     #[error("a device cannot be provisioned: {0}")]
     Provisioning(#[from] wasmbed_agent::ProvisioningError),
+    /// Its emulator cannot be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// What plays it ended, and waits to be started again.
+    #[error("what plays it ended ({end}) and is started again; {} says more", output.display())]
+    Ended {
+        /// How.
+        end: String,
+        /// What it printed.
+        output: PathBuf,
+    },
+}
+
+impl EmulatorError {
+    /// One CamelCase word for the Device's condition.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Start(StartError::Flash(FlashFileError::Damaged { .. })) => "FlashDamaged",
+            Self::Start(StartError::Flash(FlashFileError::InUse { .. })) => "FlashInUse",
+            Self::Ended { .. } => "Ended",
+            Self::Start(StartError::NoRegion(_)) => "BoardNotRunnable",
+            _ => "CannotStart",
+        }
+    }
 }
 
 /// Runs the emulated devices of a namespace until `shutdown` completes, then ends them.
@@ -101,7 +133,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) {
                     continue;
                 }
             },
-            () = tokio::time::sleep(AGAIN), if again => {}
+            () = tokio::time::sleep(if again { AGAIN } else { LOOK }) => {}
             () = &mut shutdown => break,
         }
         // Before both were listed, what is missing may only not have been seen yet.
@@ -117,7 +149,19 @@ struct Emulator {
     devices: Api<Device>,
     secrets: Api<Secret>,
     identities: BTreeMap<String, SigningKey>,
-    running: BTreeMap<String, (Provisioning, Process)>,
+    running: BTreeMap<String, Running>,
+}
+
+/// A device that runs, and what it was started with.
+struct Running {
+    player: Player,
+    provisioning: Provisioning,
+    process: Started,
+}
+
+enum Started {
+    Host(Process),
+    Emulator(Playing),
 }
 
 impl Emulator {
@@ -133,12 +177,13 @@ impl Emulator {
 
     /// Brings every device to what is declared; says whether all of it worked.
     async fn bring_to(&mut self, devices: &Store<Device>, gateways: &Store<Gateway>) -> bool {
+        let backends = Backends::find(&self.options.firmware);
         let gateways: Vec<Gateway> = gateways.state().iter().map(|gateway| (**gateway).clone()).collect();
         let declared: BTreeMap<String, (Plan, std::sync::Arc<Device>)> = devices
             .state()
             .into_iter()
             .filter(|device| device.metadata.deletion_timestamp.is_none())
-            .filter_map(|device| Some((device.name_any(), (plan(&device, &gateways, Backends::default())?, device))))
+            .filter_map(|device| Some((device.name_any(), (plan(&device, &gateways, &backends)?, device))))
             .collect();
         let gone: Vec<String> = self.running.keys().filter(|name| !declared.contains_key(*name)).cloned().collect();
         for name in gone {
@@ -159,36 +204,95 @@ impl Emulator {
             Some(key) => key.clone(),
             None => self.identities.entry(name.to_owned()).or_insert(identity(&self.secrets, name).await?).clone(),
         };
-        self.write_status(name, plan, device, &key).await?;
-        let process = match &plan.process {
-            Wanted::Runs(process) => process,
-            Wanted::Kept => return Ok(()),
+        let brought = match &plan.process {
+            Wanted::Runs(run) => self.run(name, run, &key).await,
+            Wanted::Kept => Ok(()),
             Wanted::Off => {
                 self.end(name).await;
-                return Ok(());
+                Ok(())
             }
         };
+        let said = match &brought {
+            Ok(()) => plan,
+            Err(error) => &Plan {
+                process: Wanted::Off,
+                emulated: Truth::False,
+                reason: error.reason(),
+                message: error.to_string(),
+            },
+        };
+        self.write_status(name, said, device, &key).await?;
+        brought
+    }
+
+    /// Has the device run as `run` says, started anew if it ran otherwise.
+    async fn run(&mut self, name: &str, run: &Run, key: &SigningKey) -> Result<(), EmulatorError> {
         let provisioning = Provisioning {
             seed: *key.seed(),
             root: *self.options.root.as_bytes(),
             fleet: self.options.fleet.clone(),
-            gateways: vec![process.gateway.to_string()],
+            gateways: vec![run.gateway.to_string()],
             pairing: None,
+            address: None,
         };
-        if self.running.get(name).is_some_and(|(running, _)| *running == provisioning) {
-            return Ok(());
+        let is_same = |running: &Running| running.player == run.player && running.provisioning == provisioning;
+        if let Some(running) = self.running.get(name).filter(|running| is_same(running)) {
+            let state = running.process.state().borrow().clone();
+            return match (state.id, state.last_end) {
+                (None, Some(end)) => Err(EmulatorError::Ended { end, output: self.output(name) }),
+                _ => Ok(()),
+            };
         }
         self.end(name).await;
+        let process = match &run.player {
+            Player::Host => Started::Host(self.start_host(name, &provisioning)?),
+            Player::Emulator(emulated) => Started::Emulator(self.start_emulator(name, emulated, &provisioning, run)?),
+        };
+        self.running.insert(name.to_owned(), Running { player: run.player.clone(), provisioning, process });
+        Ok(())
+    }
+
+    fn start_host(&self, name: &str, provisioning: &Provisioning) -> Result<Process, EmulatorError> {
         let folder = self.options.devices.join(name);
-        write_private(&folder.join("provisioning.cbor"), &provisioning.encode()?)?;
-        let started = Process::start(ProcessSpec {
+        let path = folder.join("provisioning.cbor");
+        let bytes = provisioning.encode()?;
+        let write = || {
+            std::fs::create_dir_all(&folder)?;
+            std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700))?;
+            write_private(&path, &bytes)
+        };
+        write().map_err(|source| EmulatorError::Folder { path: path.clone(), source })?;
+        Ok(Process::start(ProcessSpec {
             name: format!("device {name}"),
             program: self.options.program.clone(),
             arguments: vec!["device".into(), "--dir".into(), folder.into(), "--with-parent".into()],
-            output: self.options.logs.join(format!("device-{name}.log")),
-        });
-        self.running.insert(name.to_owned(), (provisioning, started));
-        Ok(())
+            environment: Vec::new(),
+            folder: None,
+            output: self.output(name),
+        }))
+    }
+
+    fn start_emulator(
+        &self,
+        name: &str,
+        emulated: &Emulated,
+        provisioning: &Provisioning,
+        run: &Run,
+    ) -> Result<Playing, EmulatorError> {
+        let device = EmulatedDevice {
+            name: format!("device {name}"),
+            emulated: emulated.clone(),
+            provisioning: provisioning.clone(),
+            gateways: vec![run.gateway.clone()],
+            folder: self.options.devices.join(name),
+            output: self.output(name),
+            program: self.options.program.clone(),
+        };
+        Ok(device.start()?)
+    }
+
+    fn output(&self, name: &str) -> PathBuf {
+        self.options.logs.join(format!("device-{name}.log"))
     }
 
     /// Writes what an emulator says of a Device, where it is not said already.
@@ -217,27 +321,28 @@ impl Emulator {
     }
 
     async fn end(&mut self, name: &str) {
-        if let Some((_, process)) = self.running.remove(name) {
-            process.stop().await;
+        if let Some(running) = self.running.remove(name) {
+            running.process.stop().await;
         }
     }
 
     async fn stop(self) {
-        futures::future::join_all(self.running.into_values().map(|(_, process)| process.stop())).await;
+        futures::future::join_all(self.running.into_values().map(|running| running.process.stop())).await;
     }
 }
 
-/// Writes a file of mode 0600 in a folder of mode 0700, whole or not at all.
-fn write_private(path: &Path, bytes: &[u8]) -> Result<(), EmulatorError> {
-    let write = || {
-        let folder = path.parent().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-        std::fs::create_dir_all(folder)?;
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
-        let new = path.with_extension("new");
-        let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        io::Write::write_all(&mut file, bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&new, path)
-    };
-    write().map_err(|source| EmulatorError::Folder { path: path.to_owned(), source })
+impl Started {
+    fn state(&self) -> tokio::sync::watch::Receiver<ProcessState> {
+        match self {
+            Self::Host(process) => process.state(),
+            Self::Emulator(playing) => playing.state(),
+        }
+    }
+
+    async fn stop(self) {
+        match self {
+            Self::Host(process) => process.stop().await,
+            Self::Emulator(playing) => playing.stop().await,
+        }
+    }
 }

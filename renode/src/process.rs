@@ -5,12 +5,14 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
-use tokio::sync::watch;
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -34,6 +36,10 @@ pub struct ProcessSpec {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// What its environment has beside that of this process.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The folder it runs in; that of this process if none.
+    pub folder: Option<PathBuf>,
     /// Where its standard output and error go, appended.
     pub output: PathBuf,
 }
@@ -64,9 +70,15 @@ impl Process {
     /// Starts `spec` and keeps it running.
     #[must_use]
     pub fn start(spec: ProcessSpec) -> Self {
+        Self::start_after(spec, || Ok(()))
+    }
+
+    /// Starts `spec` and keeps it running; `prepare` is done before every start. Its error counts as an end of the process.
+    #[must_use]
+    pub fn start_after(spec: ProcessSpec, prepare: impl FnMut() -> io::Result<()> + Send + 'static) -> Self {
         let (stop, stopped) = watch::channel(false);
         let (tell, state) = watch::channel(ProcessState::default());
-        let task = tokio::spawn(keep_running(spec, stopped, tell));
+        let task = tokio::spawn(keep_running(spec, prepare, stopped, tell));
         Self { stop, state, task }
     }
 
@@ -85,11 +97,20 @@ impl Process {
     }
 }
 
-async fn keep_running(spec: ProcessSpec, mut stopped: watch::Receiver<bool>, tell: watch::Sender<ProcessState>) {
+async fn keep_running(
+    spec: ProcessSpec,
+    mut prepare: impl FnMut() -> io::Result<()>,
+    mut stopped: watch::Receiver<bool>,
+    tell: watch::Sender<ProcessState>,
+) {
     let mut back_off = BACK_OFF.0;
     'starts: while !*stopped.borrow() {
         let started = Instant::now();
-        let end = match spawn(&spec) {
+        let spawned = match prepare() {
+            Ok(()) => spawn(&spec).await,
+            Err(error) => Err(error),
+        };
+        let end = match spawned {
             Ok(mut child) => {
                 // Held here: `wait` would close it, and the child take that for our end.
                 let _lifeline = child.stdin.take();
@@ -130,20 +151,47 @@ async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-fn spawn(spec: &ProcessSpec) -> io::Result<Child> {
+async fn spawn(spec: &ProcessSpec) -> io::Result<Child> {
     let output = open_output(&spec.output)?;
-    Command::new(&spec.program)
+    let mut command = Command::new(&spec.program);
+    command
         .args(&spec.arguments)
+        .envs(spec.environment.iter().cloned())
         .stdin(Stdio::piped())
         .stdout(output.try_clone()?)
         .stderr(output)
         // A group of its own: Ctrl-C at the terminal reaches the parent alone, which ends its children in order.
         .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
+        .kill_on_drop(true);
+    if let Some(folder) = &spec.folder {
+        command.current_dir(folder);
+    }
+    let (answer, spawned) = oneshot::channel();
+    let handle = Handle::current();
+    let job: Job = Box::new(move || {
+        let _runtime = handle.enter();
+        // Nobody waits any more: the child is dropped, which ends it.
+        let _ = answer.send(command.spawn());
+    });
+    let gone = |_| io::Error::other("the thread that starts processes is gone");
+    spawner().send(job).map_err(|error| io::Error::other(error.to_string()))?;
+    spawned.await.map_err(gone)?
 }
 
-fn open_output(path: &Path) -> io::Result<File> {
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The thread that starts processes. It lives as long as this program does: a child that [`crate::guard`] ties to its
+/// parent ends with the *thread* that started it, and a runtime may end a thread of its own at any time.
+fn spawner() -> &'static mpsc::Sender<Job> {
+    static SPAWNER: OnceLock<mpsc::Sender<Job>> = OnceLock::new();
+    SPAWNER.get_or_init(|| {
+        let (jobs, todo) = mpsc::channel::<Job>();
+        std::thread::spawn(move || todo.into_iter().for_each(|job| job()));
+        jobs
+    })
+}
+
+pub(crate) fn open_output(path: &Path) -> io::Result<File> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
     }
@@ -207,6 +255,8 @@ mod tests {
             name: "test".to_owned(),
             program: "/bin/sh".into(),
             arguments: vec!["-c".into(), script.into()],
+            environment: Vec::new(),
+            folder: None,
             output: dir.join("logs/test.log"),
         }
     }
@@ -279,6 +329,30 @@ mod tests {
         let end = until(&process, |state| state.last_end.is_some()).await.last_end;
         assert!(end.expect("there").starts_with("cannot be started: No such file"));
         process.stop().await;
+    }
+
+    #[tokio::test]
+    async fn what_has_to_be_done_before_a_start_is_done_before_every_one_and_its_failure_is_said() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let made = dir.path().join("made");
+        let mut starts = 0;
+        let spec =
+            ProcessSpec { folder: Some(dir.path().to_owned()), ..shell(dir.path(), "cat made; rm made; exit 1") };
+        let process = Process::start_after(spec, move || {
+            starts += 1;
+            if starts == 2 {
+                Err(io::Error::other("no disk"))
+            } else {
+                std::fs::write(&made, format!("start {starts}\n"))
+            }
+        });
+        let mut state = process.state();
+        let end = state.wait_for(|state| state.restarts == 2).await.expect("supervised").last_end.clone();
+        assert_eq!(end.as_deref(), Some("cannot be started: no disk"));
+        state.wait_for(|state| state.restarts >= 3).await.expect("supervised");
+        process.stop().await;
+        let output = std::fs::read_to_string(dir.path().join("logs/test.log")).expect("it is there");
+        assert!(output.starts_with("start 1\nstart 3\n"), "{output}");
     }
 
     #[test]

@@ -211,8 +211,11 @@ pub struct Emulation {
 }
 
 /// What is seen of a Device.
+// The seed's files carry statuses with fields of its own. What a file says in a status is ignored, but a server-side apply
+// refuses what the schema does not let be.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct DeviceStatus {
     /// Where the device stands.
     #[serde(skip_serializing_if = "Option::is_none")]

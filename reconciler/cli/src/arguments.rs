@@ -54,7 +54,7 @@ pub(crate) enum Command {
     /// Print the custom resource definitions
     Crds,
     /// Say what is there, what is missing, and what each missing thing costs you
-    Doctor,
+    Doctor(FirmwareArguments),
     /// Print a shell's completions
     Completions {
         /// The shell.
@@ -66,6 +66,20 @@ pub(crate) enum Command {
     Device(Device),
     /// Connect a board without a network to its gateway, over its serial port
     Link(Link),
+    /// Run an emulated board by hand, what its UART prints on the terminal
+    Emulate(Emulate),
+    /// Carry standard input and output to a TCP address (started by QEMU)
+    #[command(hide = true)]
+    Connect {
+        /// The address (host:port)
+        address: String,
+    },
+    /// Become another program, which ends with the process that started it (started by the emulator)
+    #[command(hide = true)]
+    WithParent(WithParent),
+    /// Run an emulator in a network that holds its guest and its gateways alone (started by the emulator)
+    #[command(hide = true)]
+    InNetwork(InNetwork),
     /// Run the signer (started by `wasmbed up`)
     #[command(hide = true)]
     Signer(Signer),
@@ -80,6 +94,15 @@ pub(crate) struct StateArguments {
     /// The state folder of `wasmbed up` [default: $XDG_STATE_HOME/wasmbed or ~/.local/state/wasmbed]
     #[arg(long, env = "WASMBED_STATE", value_name = "DIR")]
     pub state: Option<PathBuf>,
+}
+
+/// Where firmware images lie.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct FirmwareArguments {
+    /// The folder with firmware images, BOARD.elf [default: target/firmware beside this program's own target folder, then
+    /// share/wasmbed/firmware where it is installed]
+    #[arg(long, env = "WASMBED_FIRMWARE", value_name = "DIR")]
+    pub firmware: Option<PathBuf>,
 }
 
 /// Which API, and where in it.
@@ -133,6 +156,9 @@ pub(crate) struct Up {
     /// The Secret with the token of webhooks, in the fleet's namespace
     #[arg(long, value_name = "NAME", requires = "hooks")]
     pub hooks_secret: Option<String>,
+    /// Firmware, for devices that an emulator plays.
+    #[command(flatten)]
+    pub firmware: FirmwareArguments,
 }
 
 /// `wasmbed status`.
@@ -155,6 +181,9 @@ pub(crate) struct Logs {
     /// A device or an application [default: all of them]
     #[arg(value_name = "DEVICE|APP")]
     pub name: Option<String>,
+    /// What an emulated device prints on its UART instead, which is there before it has a connection
+    #[arg(long, value_name = "DEVICE", conflicts_with_all = ["name", "phases"])]
+    pub uart: Option<String>,
     /// Show too when devices and applications on them change their phases
     #[arg(long)]
     pub phases: bool,
@@ -281,6 +310,9 @@ pub(crate) struct Provision {
     /// The device's folder; made if it is not there
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
+    /// The board: writes what belongs into its flash, too, as region.bin
+    #[arg(long, value_name = "BOARD")]
+    pub board: Option<String>,
     /// A gateway's address (host:port), several times for several [default: those of `wasmbed up`]
     #[arg(long, value_name = "ADDRESS")]
     pub gateway: Vec<String>,
@@ -365,6 +397,51 @@ pub(crate) struct Link {
     /// several [default: those of `wasmbed up`]
     #[arg(long, value_name = "ADDRESS")]
     pub gateway: Vec<String>,
+}
+
+/// `wasmbed emulate`.
+#[derive(Debug, Args)]
+pub(crate) struct Emulate {
+    /// The board: mps2-an385, mps2-an386, mps2-an500 or netduinoplus2 in QEMU; stm32f746g-disco, frdm-k64f, nrf52840-dk,
+    /// arduino-nano-33-ble or stm32f4-disco in Renode
+    #[arg(long, value_name = "BOARD")]
+    pub board: String,
+    /// The device's folder, made by `wasmbed provision`; its flash is kept in there
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Where its gateway listens (host:port), several times for several [default: those it was provisioned with]
+    #[arg(long, value_name = "ADDRESS")]
+    pub gateway: Vec<wasmbed_api::Endpoint>,
+    /// Firmware.
+    #[command(flatten)]
+    pub firmware: FirmwareArguments,
+}
+
+/// `wasmbed with-parent`.
+#[derive(Debug, Args)]
+pub(crate) struct WithParent {
+    /// The process id of the parent.
+    pub parent: u32,
+    /// The most address space the program may have, in bytes.
+    #[arg(long)]
+    pub memory: Option<u64>,
+    /// The program, and its arguments.
+    #[arg(last = true, required = true)]
+    pub program: Vec<std::ffi::OsString>,
+}
+
+/// `wasmbed in-network`.
+#[derive(Debug, Args)]
+pub(crate) struct InNetwork {
+    /// The process id of the parent.
+    #[arg(long)]
+    pub parent: u32,
+    /// The socket that leads to a gateway, several times for several.
+    #[arg(long)]
+    pub gateway: Vec<PathBuf>,
+    /// The program, and its arguments.
+    #[arg(last = true, required = true)]
+    pub program: Vec<std::ffi::OsString>,
 }
 
 /// `wasmbed signer`.

@@ -1,11 +1,14 @@
 //! `wasmbed doctor`.
 
+use std::collections::BTreeSet;
 use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 use serde::Serialize;
+use wasmbed_emulator::backends::{Backends, firmware_folders};
+use wasmbed_emulator::machine::Machine;
 
-use crate::arguments::Output;
+use crate::arguments::{FirmwareArguments, Output};
 use crate::print;
 
 /// Something this machine has or lacks.
@@ -26,7 +29,7 @@ const TOOLCHAIN: &str = "1.95.0";
 /// Compiles a line, because a compiler may be there without what it needs; then says what it is.
 const C_COMPILER: &str = "printf '#include <stdio.h>\\nint main(void) { return puts(\"\") < 0; }\\n' | cc -x c -o /dev/null - && cc --version";
 
-const CHECKS: [Check; 10] = [
+const CHECKS: [Check; 12] = [
     Check {
         name: "git",
         command: &["git", "--version"],
@@ -111,15 +114,31 @@ const CHECKS: [Check; 10] = [
         name: "QEMU",
         command: &["qemu-system-arm", "--version"],
         holds: None,
-        without: "no devices emulated by QEMU; devices of backend host run",
+        without: "no devices of backend qemu (Mps2An385, Mps2An386, Mps2An500, Stm32F4Disco); those of backend host run",
         install: "apt-get install qemu-system-arm",
+        needed: false,
+    },
+    Check {
+        name: "gcc-arm-none-eabi",
+        command: &["arm-none-eabi-gcc", "--version"],
+        holds: None,
+        without: "no firmware is built: the WebAssembly runtime in it is C; images that are there run",
+        install: "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi",
+        needed: false,
+    },
+    Check {
+        name: "targets thumbv7*",
+        command: &["rustup", "target", "list", "--installed", "--toolchain", TOOLCHAIN],
+        holds: Some("thumbv7em-none-eabihf"),
+        without: "no firmware is built; images that are there run",
+        install: "rustup target add thumbv7m-none-eabi thumbv7em-none-eabi thumbv7em-none-eabihf --toolchain 1.95.0",
         needed: false,
     },
     Check {
         name: "Renode",
         command: &["renode", "--version"],
         holds: None,
-        without: "no devices emulated by Renode; devices of backend host run",
+        without: "no devices of backend renode (Stm32F746gDisco, FrdmK64f, Nrf52840DK and others); those of backend host run",
         install: "see https://renode.io",
         needed: false,
     },
@@ -142,8 +161,13 @@ struct Finding {
 ///
 /// # Errors
 /// When standard output is closed.
-pub(crate) fn run(output: Output) -> Result<ExitCode> {
-    let findings: Vec<Finding> = CHECKS.iter().map(look).collect();
+pub(crate) fn run(firmware: &FirmwareArguments, output: Output) -> Result<ExitCode> {
+    let folders = match std::env::current_exe() {
+        Ok(program) => firmware_folders(firmware.firmware.as_deref(), &program),
+        Err(_) => Vec::new(),
+    };
+    let images = images(&Backends::find(&folders));
+    let findings: Vec<Finding> = CHECKS.iter().map(look).chain([images]).collect();
     match output {
         Output::Json => print::json(&findings)?,
         Output::Text => {
@@ -159,6 +183,28 @@ pub(crate) fn run(output: Output) -> Result<ExitCode> {
     }
     let lacking = findings.iter().any(|finding| finding.needed && !finding.present);
     Ok(if lacking { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Which boards have a firmware image. Those in the emulators that are here are what counts.
+fn images(backends: &Backends) -> Finding {
+    let boards: BTreeSet<&str> = Machine::all().map(Machine::image).collect();
+    let (there, lacking): (Vec<&str>, Vec<&str>) =
+        boards.into_iter().partition(|board| backends.images.contains_key(board));
+    let folders: Vec<String> = backends.looked_in.iter().map(|folder| folder.display().to_string()).collect();
+    let found = match (there.is_empty(), lacking.is_empty()) {
+        (true, _) => format!("none in {}", folders.join(" or ")),
+        (false, true) => format!("all: {}", there.join(", ")),
+        (false, false) => format!("{}; not {}", there.join(", "), lacking.join(", ")),
+    };
+    let present = lacking.is_empty();
+    Finding {
+        name: "firmware images",
+        present,
+        needed: false,
+        found,
+        without: (!present).then_some("the boards without an image are not emulated; devices of backend host run"),
+        install: (!present).then_some("make firmware"),
+    }
 }
 
 fn look(check: &Check) -> Finding {
@@ -206,6 +252,19 @@ mod tests {
         let finding = look(&check);
         assert!(!finding.present);
         assert_eq!((finding.found.as_str(), finding.without), ("not found", Some("nothing is lost")));
+    }
+
+    #[test]
+    fn boards_without_an_image_are_named_with_where_it_was_looked_for() {
+        let mut backends = Backends { looked_in: vec!["/f".into()], ..Backends::default() };
+        let finding = images(&backends);
+        assert_eq!((finding.present, finding.found.as_str()), (false, "none in /f"));
+        let image = wasmbed_emulator::backends::Image { path: "/f/mps2-an386.elf".into(), written: None };
+        backends.images.insert("mps2-an386", image.clone());
+        assert!(images(&backends).found.starts_with("mps2-an386; not frdm-k64f, mps2-an385, "));
+        backends.images = Machine::all().map(|machine| (machine.image(), image.clone())).collect();
+        let finding = images(&backends);
+        assert!(finding.present && finding.without.is_none(), "{}", finding.found);
     }
 
     #[test]

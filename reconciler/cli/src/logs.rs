@@ -1,7 +1,9 @@
 //! `wasmbed logs` and what it shares with `wasmbed results`: reading live events.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
+use serde_json::json;
+use wasmbed_emulator::Tail;
 use wasmbed_streams::live::{LiveEvent, LiveFilter, LiveKind};
 
 use crate::arguments::{Logs, Output, StateArguments};
@@ -13,6 +15,9 @@ use crate::state_folder::StateFolder;
 /// # Errors
 /// When `wasmbed up` does not run there.
 pub(crate) async fn run(arguments: &Logs, output: Output) -> Result<()> {
+    if let Some(device) = &arguments.uart {
+        return uart(device, arguments, output).await;
+    }
     // A name is a device's or an application's; both are asked for and told apart here.
     let filter = LiveFilter { follow: arguments.follow, ..LiveFilter::default() };
     let wanted = arguments.name.as_deref();
@@ -25,6 +30,31 @@ pub(crate) async fn run(arguments: &Logs, output: Output) -> Result<()> {
         is_shown && wanted.is_none_or(|name| event.device == name || event.application.as_deref() == Some(name))
     };
     each(&arguments.state, &filter, |event| if wants(&event) { show(&event, output) } else { Ok(()) }).await
+}
+
+/// Prints what a device printed on its UART, as its emulator kept it: that of an ordinary process, if it is one.
+async fn uart(device: &str, arguments: &Logs, output: Output) -> Result<()> {
+    let path = StateFolder::named_by(&arguments.state)?.log(&format!("device-{device}"));
+    if device.contains('/') || !path.exists() {
+        bail!("{device} has printed nothing: is it an emulated device? ({} is not there)", path.display());
+    }
+    let show = |line: &str| match output {
+        Output::Json => print::json(&json!({ "device": device, "text": line })),
+        Output::Text => print::line(line),
+    };
+    let mut tail = Tail::from_start(&path);
+    let what = || format!("cannot read {}", path.display());
+    for line in tail.lines().with_context(what)? {
+        show(&line)?;
+    }
+    if !arguments.follow {
+        return if tail.rest().is_empty() { Ok(()) } else { show(&tail.rest()) };
+    }
+    loop {
+        for line in tail.next_lines().await.with_context(what)? {
+            show(&line)?;
+        }
+    }
 }
 
 /// Calls `show` with each event that `filter` wants.

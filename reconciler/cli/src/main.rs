@@ -7,6 +7,7 @@ mod crds;
 mod declaration_files;
 mod device;
 mod doctor;
+mod emulate;
 mod enroll;
 mod key_files;
 mod keys;
@@ -65,7 +66,15 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             clap_complete::generate(shell, &mut Arguments::command(), "wasmbed", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Doctor => doctor::run(output),
+        // Standard error is the guest's, too: nothing is said there.
+        Command::Connect { address } => Ok(match wasmbed_emulator::connect(&address) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        }),
+        Command::WithParent(arguments) => emulate::with_parent(&arguments),
+        // While this process has one thread, which it is to have for this.
+        Command::InNetwork(arguments) => emulate::in_network(&arguments),
+        Command::Doctor(firmware) => doctor::run(&firmware, output),
         Command::Validate(arguments) => validate::run(&arguments, output),
         Command::New(arguments) => new::run(&arguments, output).map(|()| ExitCode::SUCCESS),
         Command::Keys(arguments) => keys::run(&arguments, output).map(|()| ExitCode::SUCCESS),
@@ -87,17 +96,21 @@ async fn run_async(command: Command, output: arguments::Output) -> Result<ExitCo
         Command::Build(arguments) => return build::run(&arguments, output).await,
         Command::Enroll(arguments) => enroll::run(&arguments, output).await?,
         Command::Provision(arguments) => provision::run(&arguments, output).await?,
+        Command::Emulate(arguments) => emulate::run(arguments).await?,
         Command::Reconcile(arguments) => return reconcile::run(&arguments, output).await,
         Command::Link(arguments) => link::run(arguments, output).await?,
         Command::Signer(arguments) => workers::signer(&arguments).await?,
         Command::Builder(arguments) => workers::builder(&arguments).await?,
         Command::Crds
         | Command::Completions { .. }
+        | Command::Connect { .. }
         | Command::Device(_)
-        | Command::Doctor
+        | Command::Doctor(_)
+        | Command::InNetwork(_)
         | Command::Keys(_)
         | Command::New(_)
-        | Command::Validate(_) => unreachable!("run() does these without a runtime"),
+        | Command::Validate(_)
+        | Command::WithParent(_) => unreachable!("run() does these without a runtime"),
     }
     Ok(ExitCode::SUCCESS)
 }

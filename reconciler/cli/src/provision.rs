@@ -1,20 +1,23 @@
 //! `wasmbed provision`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use kube::api::Api;
 use serde_json::json;
 use wasmbed_agent::{Pairing, Provisioning};
 use wasmbed_api::Gateway;
+use wasmbed_emulator::machine::{Machine, Region};
 use wasmbed_protocol::{KeySet, SigningKey};
 
 use crate::arguments::{ApiArguments, Output, Provision};
 use crate::state_folder::StateFolder;
-use crate::{api, key_files, print};
+use crate::{api, emulate, key_files, print};
 
 /// Name of the file in a device's folder.
 pub(crate) const FILE: &str = "provisioning.cbor";
+/// Name of what belongs at the start of the persistent region in a board's flash.
+const REGION: &str = "region.bin";
 
 /// Makes a device's identity in a folder, and prints its public key for the declaration.
 ///
@@ -40,23 +43,55 @@ pub(crate) async fn run(arguments: &Provision, output: Output) -> Result<()> {
         fleet: KeySet::read_unverified(&signed)?.fleet,
         gateways,
         pairing,
+        address: None,
     };
+    // Asked before anything is written: a board that is not known leaves no half-made folder.
+    let board = arguments.board.as_deref().map(board).transpose()?;
     let path = write(&arguments.folder, &provisioning)?;
+    let image = board.map(|(_, region)| write_region(&arguments.folder, region, &provisioning)).transpose()?;
     let key = wasmbed_api::PublicKey::from_bytes(*public.as_bytes()).to_string();
     match output {
-        Output::Json => print::json(&json!({ "publicKey": key, "file": path, "gateways": provisioning.gateways })),
+        Output::Json => {
+            print::json(&json!({ "publicKey": key, "file": path, "region": image, "gateways": provisioning.gateways }))
+        }
         Output::Text => {
             print::line(format_args!("{}: the device's identity; keep it secret", path.display()))?;
             if provisioning.pairing.is_none() {
                 print::line("declare it with")?;
                 print::line(format_args!("  spec:\n    publicKey: {key}"))?;
             }
-            print::line(format_args!("run it with `wasmbed device --dir {}`", arguments.folder.display()))
+            let folder = arguments.folder.display();
+            match (board, image) {
+                (Some((machine, region)), Some(image)) => {
+                    let image = image.display();
+                    print::line(format_args!(
+                        "{image}: the same, as it lies in the board at {:#010x}",
+                        region.address
+                    ))?;
+                    print::line(format_args!("run it with `wasmbed emulate --board {} --dir {folder}`", machine.name()))
+                }
+                _ => print::line(format_args!("run it with `wasmbed device --dir {folder}`")),
+            }
         }
     }
 }
 
-fn write(folder: &Path, provisioning: &Provisioning) -> Result<std::path::PathBuf> {
+fn board(name: &str) -> Result<(Machine, Region)> {
+    let machine = emulate::machine(name)?;
+    let region = machine.region().with_context(|| {
+        format!("where the firmware of {name} keeps a device's identity is not settled yet: it cannot be provisioned")
+    })?;
+    Ok((machine, region))
+}
+
+/// Writes the beginning of the board's persistent region: its identity and a seed of its randomness.
+fn write_region(folder: &Path, region: Region, provisioning: &Provisioning) -> Result<PathBuf> {
+    let path = folder.join(REGION);
+    key_files::write_private(&path, &wasmbed_emulator::flash::records(provisioning, region.unit)?)?;
+    Ok(path)
+}
+
+fn write(folder: &Path, provisioning: &Provisioning) -> Result<PathBuf> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let path = folder.join(FILE);
     if path.exists() {

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use tokio::task::{JoinError, JoinHandle};
+use wasmbed_emulator::backends::firmware_folders;
 use wasmbed_emulator::{Process, ProcessSpec};
 use wasmbed_streams::live::{self, LiveHub};
 
@@ -57,6 +58,8 @@ async fn run_here(arguments: arguments::Up, output: Output) -> Result<()> {
             name: name.to_owned(),
             program: program.clone(),
             arguments,
+            environment: Vec::new(),
+            folder: None,
             output: state.log(name),
         })
     };
@@ -107,6 +110,7 @@ async fn run_here(arguments: arguments::Up, output: Output) -> Result<()> {
             devices: state.path().join("devices"),
             logs: state.path().join("logs"),
             program: program.clone(),
+            firmware: firmware_folders(arguments.firmware.firmware.as_deref(), &program),
         },
         told.told(),
     ));

@@ -56,10 +56,10 @@ fn plan_says_what_a_revision_would_change() {
     let same = fleet.run(&["plan", ".", "HEAD", "--from", "HEAD", JSON[0], JSON[1]]).good();
     assert_eq!(same["changes"], json!([]));
 
-    fleet.repository.write("gateways.yaml", "apiVersion: wasmbed.io/v1\nkind: Gateway\nmetadata: {name: 7}\n");
+    fleet.repository.write("more.yaml", "apiVersion: wasmbed.io/v1\nkind: Gateway\nmetadata: {name: 7}\nspec: {}\n");
     fleet.repository.push("Break it");
     let held = fleet.run(&["plan", JSON[0], JSON[1]]).bad();
-    assert_eq!(held["errors"][0]["file"], "gateways.yaml", "{held}");
+    assert_eq!((&held["errors"][0]["file"], &held["errors"][0]["line"]), (&json!("more.yaml"), &json!(3)), "{held}");
     fleet.run(&["plan", ".", "nothing-of-this-name"]).refused("nothing-of-this-name");
     fleet.run(&["plan", "/proc"]).refused("/proc");
 }
@@ -115,7 +115,8 @@ fn new_app_writes_what_is_valid_and_overwrites_nothing() {
     let made = fleet.run(&["new", "app", "thermometer", "--template", "sensor-reader", JSON[0], JSON[1]]).good();
     assert_eq!((&made["application"], &made["template"]), (&json!("thermometer"), &json!("sensor-reader")));
     let files: BTreeSet<_> = made["files"].as_array().unwrap().iter().map(|file| file.as_str().unwrap()).collect();
-    let wanted = ["Cargo.toml", "application.yaml", "src/main.rs"].map(|file| format!("apps/thermometer/{file}"));
+    let wanted =
+        ["Cargo.toml", "README.md", "application.yaml", "src/main.rs"].map(|file| format!("apps/thermometer/{file}"));
     assert_eq!(files, wanted.iter().map(String::as_str).collect());
     assert!(files.iter().all(|file| fleet.copy().join(file).is_file()));
     fleet.run(&["validate", JSON[0], JSON[1]]).good();
