@@ -56,10 +56,7 @@ fn the_bytes_are_one_cbor_map_of_named_fields() {
         (text("gateways"), Value::Array(good().gateways.iter().map(|gateway| text(gateway)).collect())),
         (
             text("pairing"),
-            Value::Map(vec![
-                (text("device"), text("sensor-1")),
-                (text("code"), text(&Code::new([7; 16]).to_text())),
-            ]),
+            Value::Map(vec![(text("device"), text("sensor-1")), (text("code"), text(&Code::new([7; 16]).to_text()))]),
         ),
         (
             text("address"),
