@@ -11,9 +11,12 @@ use gix::ObjectId as Oid;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{AbortHandle, JoinSet};
-use wasmbed_api::{ApplicationSpec, BuildTarget, Digest, Profile};
-use wasmbed_builder::{BuildOutcome, BuildRequest, Client, Closure, Failure, FailureReason, Limits, Trust};
+use wasmbed_api::{ApplicationSpec, BuildTarget, Config, Digest, INTERPRETER_STACK, Profile};
+use wasmbed_builder::{
+    BuildOutcome, BuildRequest, Client, Closure, Failure, FailureReason, Limits, Needs, Room, Trust,
+};
 
+use crate::declarations::DeclaredBoard;
 use crate::plan::Fingerprint;
 use crate::source::{Repository, SourceError};
 pub(crate) use inputs::GitTree;
@@ -31,6 +34,8 @@ pub(crate) struct Module {
     pub(crate) digest: Digest,
     /// How many there are.
     pub(crate) size: u32,
+    /// Bytes of memory that suffice for it, where its declaration names no limit.
+    pub(crate) memory: u64,
 }
 
 /// How the build of an application stands.
@@ -50,6 +55,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) spec: &'a ApplicationSpec,
     /// Of the declaration.
     pub(crate) fingerprint: Fingerprint,
+    /// The boards it is for, and what they have.
+    pub(crate) boards: &'a [DeclaredBoard],
     /// The root of the repository.
     pub(crate) tree: Oid,
     /// The fleet's folder, which `source.path` is relative to.
@@ -95,8 +102,8 @@ enum Recipe {
         profile: Profile,
         limits: Limits,
     },
-    /// `wasmBytes`, by the declaration that carries them.
-    Given(Fingerprint),
+    /// `wasmBytes`, by the declaration that carries them, for these boards.
+    Given(Fingerprint, Limits),
 }
 
 struct Finished {
@@ -136,6 +143,11 @@ impl Builds {
     /// When the repository cannot be read.
     pub(crate) fn state(&mut self, wanted: &Wanted<'_>) -> Result<BuildState, SourceError> {
         self.take_finished();
+        if let Some(message) = too_much(wanted) {
+            self.entries.remove(wanted.application);
+            let failure = Failure { reason: FailureReason::ModuleRefused, message, location: None };
+            return Ok(BuildState::Failed(Arc::new(failure)));
+        }
         let recipe = Recipe::of(wanted);
         if let Some(entry) = self.entries.get_mut(wanted.application) {
             if entry.recipe == recipe && entry.is_current(&self.repository, wanted.tree)? {
@@ -152,7 +164,7 @@ impl Builds {
             }
         }
         match &recipe {
-            Recipe::Given(_) => Ok(self.take_given(wanted, recipe)),
+            Recipe::Given(..) => Ok(self.take_given(wanted, recipe)),
             Recipe::Source { .. } => {
                 self.start(wanted, recipe);
                 Ok(BuildState::Building)
@@ -229,7 +241,7 @@ impl Builds {
     }
 
     fn take_given(&mut self, wanted: &Wanted<'_>, recipe: Recipe) -> BuildState {
-        let limits = limits(wanted.spec);
+        let limits = limits(wanted.spec, wanted.boards);
         let bytes = wanted.spec.wasm_bytes.clone().unwrap_or_default();
         let kept = self.client.keep_given(bytes.0, &limits);
         let (stage, state) = match kept {
@@ -285,7 +297,7 @@ impl Entry {
             return Ok(true);
         }
         let same = match (&self.recipe, self.inputs.get()) {
-            (Recipe::Given(_), _) => true,
+            (Recipe::Given(..), _) => true,
             (Recipe::Source { .. }, Some(inputs)) => inputs.are_same_in(repository, tree)?,
             // It is still being read.
             (Recipe::Source { .. }, None) => false,
@@ -306,12 +318,12 @@ impl Entry {
 impl Recipe {
     fn of(wanted: &Wanted<'_>) -> Self {
         match &wanted.spec.source {
-            None => Self::Given(wanted.fingerprint),
+            None => Self::Given(wanted.fingerprint, limits(wanted.spec, wanted.boards)),
             Some(source) => Self::Source {
                 folder: join(wanted.folder, &source.path),
                 target: source.target.unwrap_or_default(),
                 profile: source.profile.unwrap_or_default(),
-                limits: limits(wanted.spec),
+                limits: limits(wanted.spec, wanted.boards),
             },
         }
     }
@@ -322,6 +334,7 @@ impl Module {
         Self {
             digest: Digest::from_bytes(*module.digest().as_bytes()),
             size: u32::try_from(module.bytes().len()).unwrap_or(u32::MAX),
+            memory: sufficient(module.needs()),
         }
     }
 }
@@ -383,10 +396,37 @@ fn failed(reason: FailureReason, message: String, again: Option<Instant>) -> (St
     (Stage::Failed { failure: Arc::clone(&failure), again }, BuildState::Failed(failure))
 }
 
-/// A module may need what its declaration grants.
-fn limits(spec: &ApplicationSpec) -> Limits {
+/// A module may need what its declaration grants, and what each of its boards has.
+fn limits(spec: &ApplicationSpec, boards: &[DeclaredBoard]) -> Limits {
     let declared = spec.config.clone().unwrap_or_default().limits();
-    Limits { memory_bytes: declared.memory_bytes, ..Limits::default() }
+    let boards = boards.iter().map(|(board, memory)| Room {
+        board: board.to_string(),
+        bytes: memory.largest_limit(),
+        stack: INTERPRETER_STACK,
+        is_small: memory.is_small(),
+    });
+    Limits { memory_bytes: declared.memory_bytes, boards: boards.collect(), ..Limits::default() }
+}
+
+/// Why a declared limit cannot be given on one of the boards.
+fn too_much(wanted: &Wanted<'_>) -> Option<String> {
+    let limit = wanted.spec.config.as_ref()?.memory_limit?.bytes();
+    let (board, memory) = wanted.boards.iter().find(|(_, memory)| memory.largest_limit() < limit)?;
+    let most = memory.largest_limit();
+    Some(format!(
+        "config.memoryLimit is {limit} bytes, and {board} has {most} for an application: lower it, or leave it out for \
+         what the module needs"
+    ))
+}
+
+/// Bytes of memory that suffice for a module: what it is known to take, and a quarter more, because pointers are larger on a
+/// host. One that may grow is given what is given without a word.
+fn sufficient(needs: &Needs) -> u64 {
+    if needs.grows {
+        return Config::DEFAULT_MEMORY;
+    }
+    let known = needs.footprint.total() + INTERPRETER_STACK;
+    (known + known / 4).next_multiple_of(1024).min(Config::DEFAULT_MEMORY)
 }
 
 /// Joins two slash-separated paths below the root.

@@ -7,11 +7,12 @@ mod file;
 mod folder;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use gix::ObjectId as Oid;
+use kube::ResourceExt;
 use wasmbed_api::declarations::{Context, Finding, Object, Parsed, Position, Problem, Severity, check};
-use wasmbed_api::{ApplicationSpec, Device};
+use wasmbed_api::{ApplicationSpec, BoardMemory, Device, McuType};
 
 pub(crate) use file::{File, manifest};
 pub(crate) use folder::Folder;
@@ -33,7 +34,12 @@ pub struct Declarations {
     deprecated: BTreeMap<ObjectId, String>,
     /// Folders that applications are built from, from the fleet's folder.
     sources: Vec<String>,
+    /// The devices of each board that has bounds, once somebody asked.
+    boards: OnceLock<BTreeMap<DeclaredBoard, Vec<Arc<str>>>>,
 }
+
+/// A board, and what it has for applications.
+pub(crate) type DeclaredBoard = (McuType, BoardMemory);
 
 #[derive(Clone, Debug)]
 struct Origin {
@@ -206,6 +212,24 @@ impl Declarations {
             Object::Application(application) => Some((name, &application.spec)),
             _ => None,
         })
+    }
+
+    /// The boards an application is for, each once, and what they have for applications.
+    pub(crate) fn boards_of(&self, spec: &ApplicationSpec) -> Vec<DeclaredBoard> {
+        let boards = self.boards.get_or_init(|| {
+            let mut boards: BTreeMap<_, Vec<Arc<str>>> = BTreeMap::new();
+            for (name, device) in self.devices() {
+                if let Some(memory) = device.spec.memory() {
+                    boards.entry((device.spec.board(), memory)).or_default().push(Arc::clone(name));
+                }
+            }
+            boards
+        });
+        let is_target = |name: &Arc<str>| {
+            let device = self.device(&ObjectId { kind: Kind::Device, name: Arc::clone(name) });
+            device.is_some_and(|device| spec.targets(name, device.labels()))
+        };
+        boards.iter().filter(|(_, devices)| devices.iter().any(is_target)).map(|(board, _)| *board).collect()
     }
 
     /// The declared devices.

@@ -120,7 +120,7 @@ fn content(fleet: &str, application: &str, spec: &ApplicationSpec, module: Modul
         }],
         config: Configuration { env: config.env_vars, args: config.args },
         limits: Limits {
-            memory: clamp(limits.memory_bytes),
+            memory: clamp(config.memory_limit.map_or(module.memory, |_| limits.memory_bytes)),
             cpu_ms_per_s: u32::from(limits.cpu_millis),
             io: IoLimits {
                 log_bytes_per_s: clamp(limits.log_bytes_per_second),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     fn module() -> Module {
-        Module { digest: Digest::of(b"module"), size: 6 }
+        Module { digest: Digest::of(b"module"), size: 6, memory: 20 << 10 }
     }
 
     fn signed(spec: &ApplicationSpec) -> Signed {

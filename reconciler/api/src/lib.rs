@@ -9,6 +9,7 @@
 #![allow(clippy::duplicated_attributes)]
 
 mod application;
+mod board;
 mod capability;
 mod condition;
 mod config;
@@ -34,6 +35,7 @@ pub use application::{
     Application, ApplicationPhase, ApplicationSpec, ApplicationStatus, BuildTarget, Language, Profile, RolloutPolicy,
     Source,
 };
+pub use board::{APPLICATION_OVERHEAD, BoardMemory, INTERPRETER_STACK};
 pub use capability::{Capabilities, HostPort, MAX_TOPIC, PinName, TopicPattern};
 pub use condition::{Condition, Truth, condition, set_condition, types as condition_types};
 pub use config::{Config, IoLimit, Limits, RestartPolicy};

@@ -141,6 +141,7 @@ impl Reconciler {
                 application: name,
                 spec,
                 fingerprint: desired.fingerprint,
+                boards: &declarations.boards_of(spec),
                 tree: accepted.revision.tree,
                 folder: &accepted.folder,
             })?;

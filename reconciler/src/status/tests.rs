@@ -9,7 +9,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn built() -> BuildState {
-    BuildState::Built(Module { digest: Digest::of(b"m"), size: 160 })
+    BuildState::Built(Module { digest: Digest::of(b"m"), size: 160, memory: 20 << 10 })
 }
 
 fn of(build: Option<&BuildState>, rollout: Option<&RolloutSpec>, counts: Counts, suspend: bool) -> ApplicationStatus {
