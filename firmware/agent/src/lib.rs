@@ -12,6 +12,7 @@ mod agent;
 mod event;
 mod library;
 mod link;
+mod map;
 mod outbox;
 mod provisioning;
 pub mod region;

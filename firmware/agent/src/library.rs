@@ -1,12 +1,13 @@
 //! The Releases the device knows: those in its store, and those that just arrived.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use wasmbed_protocol::Release;
 use wasmbed_protocol::limits::MAX_APPLICATIONS;
 use wasmbed_protocol::signed::{Artifact, Format};
 
+use crate::map::Map;
 use crate::store::Digest;
 
 /// The platform whose programs every device can run.
@@ -14,7 +15,7 @@ const PLATFORM: &str = "wasm32";
 
 #[derive(Debug, Default)]
 pub(crate) struct Library {
-    stored: BTreeMap<Digest, Release>,
+    stored: Map<Digest, Release>,
     /// Verified, in the order they came; the store has none of them yet.
     arrived: VecDeque<(Digest, Release, Vec<u8>)>,
 }

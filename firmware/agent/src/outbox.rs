@@ -1,11 +1,13 @@
 //! What waits to be told to a gateway: reports, of which only the latest counts, and lines and outputs, of which
 //! the oldest go when there are too many.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::string::String;
 
 use wasmbed_protocol::DeviceMessage;
 use wasmbed_protocol::message::{Log, Output, Report};
+
+use crate::map::Map;
 
 /// Most bytes of lines and outputs that wait; it bounds the agent's memory and what is kept while offline.
 pub(crate) const MAX_OUTBOX: usize = 8 * 1024;
@@ -18,10 +20,10 @@ const BURST: u64 = 150;
 
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    reports: BTreeMap<String, Report>,
+    reports: Map<String, Report>,
     entries: VecDeque<Entry>,
     size: usize,
-    dropped: BTreeMap<Source, u32>,
+    dropped: Map<Source, u32>,
     /// When all that was sent would have been sent, had it gone at an even pace.
     paid_until: u64,
 }
@@ -108,15 +110,15 @@ impl Outbox {
 
     /// Drops the oldest entry of who takes most of the room, so that a flood costs the one who makes it.
     fn drop_one(&mut self) {
-        let mut sizes: BTreeMap<Source, usize> = BTreeMap::new();
+        let mut sizes: Map<Source, usize> = Map::default();
         for entry in &self.entries {
-            *sizes.entry(entry.source()).or_default() += entry.size();
+            *sizes.get_or_insert_with(entry.source(), || 0) += entry.size();
         }
-        let Some((greediest, _)) = sizes.into_iter().max_by_key(|(_, size)| *size) else { return };
-        let Some(oldest) = self.entries.iter().position(|entry| entry.source() == greediest) else { return };
+        let Some((greediest, _)) = sizes.iter().max_by_key(|(_, size)| **size) else { return };
+        let Some(oldest) = self.entries.iter().position(|entry| entry.source() == *greediest) else { return };
         if let Some(entry) = self.entries.remove(oldest) {
             self.size -= entry.size();
-            let dropped = self.dropped.entry(greediest).or_default();
+            let dropped = self.dropped.get_or_insert_with(greediest.clone(), || 0);
             *dropped = dropped.saturating_add(1);
         }
     }

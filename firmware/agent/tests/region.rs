@@ -139,7 +139,7 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_bit_is_noticed(place in 0..SEED_RECORD, bit in 0..8) {
+    fn a_changed_bit_is_noticed(place in 0..SEED_RECORD, bit in 0..8_u32) {
         let mut record = Seed::new([7; 32]).encode();
         record[place] ^= 1_u8 << bit;
         prop_assert!(Seed::decode(&unit(&record)).is_err());

@@ -17,7 +17,7 @@ impl Agent {
         let mut all_known = true;
         for (_, release) in self.supervisor.wanted() {
             match self.library.release(&release).and_then(program) {
-                Some(program) => drop(needed.modules.insert(program.digest.0)),
+                Some(program) => needed.modules.push(program.digest.0),
                 None => all_known = false,
             }
         }

@@ -1,6 +1,5 @@
 //! What was asked of the store, and what follows when it is done.
 
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -9,6 +8,7 @@ use wasmbed_protocol::message::Level;
 use wasmbed_protocol::signed::Entry;
 
 use super::Agent;
+use crate::map::Map;
 use crate::store::{Digest, Event, Key, Outcome, Ticket};
 
 /// Why something was asked of the store.
@@ -35,7 +35,7 @@ pub(super) enum Purpose {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Purposes(BTreeMap<Ticket, Purpose>);
+pub(super) struct Purposes(Map<Ticket, Purpose>);
 
 impl Purposes {
     pub(super) fn insert(&mut self, ticket: Ticket, purpose: Purpose) {

@@ -1,6 +1,5 @@
 //! Brings assigned Releases and their modules into the store, one after the other, at the device's own pace.
 
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 
@@ -11,6 +10,7 @@ use wasmbed_protocol::{DeviceMessage, ModuleDigest};
 use super::Agent;
 use super::durable::Purpose;
 use crate::library::program;
+use crate::map::Map;
 use crate::store::{Digest, Key, Module, Outcome, StoreError, Ticket};
 
 const FIRST_HOLD_MS: u64 = 2_000;
@@ -30,7 +30,7 @@ pub(super) struct Installer {
     /// What the gateway was asked for and did not give yet.
     asked: Option<Asked>,
     /// Modules and Releases that wait after a failure.
-    held: BTreeMap<Digest, Held>,
+    held: Map<Digest, Held>,
 }
 
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Installer {
     }
 
     fn hold(&mut self, digest: Digest, problem: String, now: u64) {
-        let held = self.held.entry(digest).or_insert(Held { until: None, failures: 0, problem: String::new() });
+        let held = self.held.get_or_insert_with(digest, || Held { until: None, failures: 0, problem: String::new() });
         held.until = Some(now + (FIRST_HOLD_MS << held.failures.min(16)).min(LONGEST_HOLD_MS));
         held.failures = held.failures.saturating_add(1);
         held.problem = problem;

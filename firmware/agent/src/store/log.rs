@@ -1,11 +1,10 @@
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::ops::Bound;
 
 use super::action::FlashError;
 use super::geometry::{Geometry, Half};
 use super::record::{self, Place, RawKey};
 use super::step::{Answer, Burn, EraseRun, Step, Trouble};
+use crate::map::Map;
 
 /// The log as it is known after mounting: where it goes on, and the durable value of every key.
 pub(super) struct Log {
@@ -20,7 +19,7 @@ pub(super) struct Log {
     /// Whether the other half was erased since the last boot and not touched since. What was erased before a boot may
     /// have been cut short and only look erased.
     pub(super) spare_clean: bool,
-    pub(super) values: BTreeMap<RawKey, Vec<u8>>,
+    pub(super) values: Map<RawKey, Vec<u8>>,
 }
 
 impl Log {
@@ -34,7 +33,7 @@ impl Log {
             sequence: 0,
             appendable: false,
             spare_clean: false,
-            values: BTreeMap::new(),
+            values: Map::default(),
         }
     }
 
@@ -231,8 +230,7 @@ impl Compaction {
         log: &Log,
         (key, value): (&RawKey, Option<&Vec<u8>>),
     ) -> Result<Option<(Burn, u32)>, Trouble> {
-        let behind = self.copied.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-        let kept = log.values.range((behind, Bound::Unbounded)).find(|(kept, _)| *kept != key);
+        let kept = log.values.behind(self.copied.as_ref()).find(|(kept, _)| *kept != key);
         let (key, value) = match (kept, value) {
             (Some(kept), _) => {
                 self.copied = Some(kept.0.clone());

@@ -66,7 +66,7 @@
 //! The live records of the log are mirrored in memory (at most seven eighths of a half), and a record being written is
 //! there twice more.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -87,6 +87,7 @@ pub use application::{ApplicationRecord, Failed, Slot};
 pub use geometry::{Area, Geometry, GeometryError, Half, MINIMUM_HALF};
 pub use outcome::{Event, Formatted, Location, MAX_DAMAGE, Module, Outcome, Report, StoreError, Ticket};
 
+use crate::map::Map;
 use job::{Append, Check, Discard, Job, Reserve};
 use log::{Change, Log};
 use modules::{Modules, State};
@@ -423,19 +424,17 @@ impl Store {
 
     /// Whether a value fits once everything accepted before is carried out.
     fn check_room(&self, key: &RawKey, value_length: usize) -> Result<(), StoreError> {
-        let mut live: BTreeMap<&RawKey, u32> = self
-            .log
-            .values
-            .iter()
-            .map(|(key, value)| (key, record::record_size(&self.geometry, key, value.len())))
-            .collect();
+        let mut live = Map::default();
+        for (key, value) in self.log.values.iter() {
+            live.insert(key, record::record_size(&self.geometry, key, value.len()));
+        }
         for change in self.accepted_changes() {
             match change.value {
                 Some(_) => live.insert(&change.key, change.size(&self.geometry)),
-                None => live.remove(&change.key),
+                None => live.remove(&&change.key),
             };
         }
-        live.remove(key);
+        live.remove(&key);
         let needed = record::record_size(&self.geometry, key, value_length);
         let available = self.log.capacity().saturating_sub(live.values().sum());
         if needed <= available { Ok(()) } else { Err(StoreError::Full { needed, available }) }
@@ -452,7 +451,7 @@ impl Store {
 
     fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&[u8], &[u8])> {
         let first = RawKey { kind, name: Vec::new() };
-        let values = self.is_mounted().then(|| self.log.values.range(first..)).into_iter().flatten();
+        let values = self.is_mounted().then(|| self.log.values.from(&first)).into_iter().flatten();
         values.take_while(move |(key, _)| key.kind == kind).map(|(key, value)| (key.name.as_slice(), value.as_slice()))
     }
 

@@ -1,12 +1,11 @@
-use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::ops::Bound;
 
 use super::geometry::Geometry;
 use super::log::Log;
 use super::record::{Kind, RawKey, u32_at};
 use super::{Digest, Location, Module, StoreError};
+use crate::map::Map;
 
 const FILLING: u8 = 0;
 const STORED: u8 = 1;
@@ -16,7 +15,7 @@ pub(super) const RECORD: usize = 9;
 /// Where modules lie: runs of whole erase units, each holding one module from its first byte on.
 pub(super) struct Modules {
     geometry: Geometry,
-    entries: BTreeMap<Digest, Entry>,
+    entries: Map<Digest, Entry>,
     units: Vec<Unit>,
 }
 
@@ -76,7 +75,7 @@ pub(super) enum Doubt {
 
 impl Modules {
     pub(super) fn new(geometry: Geometry) -> Modules {
-        Modules { geometry, entries: BTreeMap::new(), units: vec![Unit::Unknown; geometry.modules.units as usize] }
+        Modules { geometry, entries: Map::default(), units: vec![Unit::Unknown; geometry.modules.units as usize] }
     }
 
     /// Takes over the directory from the log. Records that contradict each other are dropped; returns how many.
@@ -110,11 +109,8 @@ impl Modules {
     /// The first unfinished module behind `after`, with the first byte of its first unit and the first byte behind its
     /// last.
     pub(super) fn filling_after(&self, after: Option<&Digest>) -> Option<(Digest, u32, u32)> {
-        let behind = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let (digest, entry) = self
-            .entries
-            .range::<Digest, _>((behind, Bound::Unbounded))
-            .find(|(_, entry)| matches!(entry.state, State::Filling(_)))?;
+        let mut behind = self.entries.behind(after);
+        let (digest, entry) = behind.find(|(_, entry)| matches!(entry.state, State::Filling(_)))?;
         let start = self.address(entry.first_unit);
         Some((*digest, start, start + self.units_of(entry.size) * self.geometry.modules.unit))
     }

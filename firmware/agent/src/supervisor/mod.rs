@@ -13,7 +13,7 @@ mod saving;
 mod status;
 mod trial;
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -21,6 +21,7 @@ use wasmbed_protocol::message::{Pulse, Report};
 use wasmbed_protocol::signed::{Entry, RestartPolicy};
 
 use crate::event::Instance;
+use crate::map::Map;
 use crate::store::{ApplicationRecord, Digest, Slot};
 use application::{Application, Desired, Ended};
 pub use policy::HEALTHY_MS;
@@ -63,7 +64,7 @@ pub(crate) enum RunEvent {
 /// All applications of the device.
 #[derive(Debug, Default)]
 pub(crate) struct Supervisor {
-    applications: BTreeMap<String, Application>,
+    applications: Map<String, Application>,
     world: World,
     assigned: bool,
 }
@@ -71,7 +72,7 @@ pub(crate) struct Supervisor {
 /// What all applications share.
 #[derive(Debug, Default)]
 struct World {
-    ready: BTreeMap<Digest, Ready>,
+    ready: Map<Digest, Ready>,
     instances: Instance,
     effects: VecDeque<Effect>,
 }
@@ -92,8 +93,7 @@ impl Supervisor {
         }
         for entry in entries {
             self.applications
-                .entry(entry.application.clone())
-                .or_insert_with(|| Application::new(&entry.application))
+                .get_or_insert_with(entry.application.clone(), || Application::new(&entry.application))
                 .desire(Desired::Present(entry.into()));
         }
         self.reconcile_all(now);
@@ -197,11 +197,11 @@ impl Supervisor {
         let mut needed = Needed::default();
         for application in self.applications.values() {
             for slot in application.slots() {
-                needed.releases.insert(slot.release);
-                needed.modules.insert(slot.module);
+                needed.releases.push(slot.release);
+                needed.modules.push(slot.module);
             }
             if let Some(release) = application.desired_release() {
-                needed.releases.insert(release);
+                needed.releases.push(release);
                 needed.modules.extend(self.world.ready.get(&release).map(|ready| ready.module));
             }
         }
@@ -245,8 +245,8 @@ impl Supervisor {
 /// What must stay in the store.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Needed {
-    pub(crate) releases: BTreeSet<Digest>,
-    pub(crate) modules: BTreeSet<Digest>,
+    pub(crate) releases: Vec<Digest>,
+    pub(crate) modules: Vec<Digest>,
 }
 
 #[cfg(test)]

@@ -83,7 +83,8 @@ impl Layout {
     #[must_use]
     pub fn contains(&self, at: u32, length: u32) -> bool {
         self.pieces.iter().any(|piece| {
-            at.checked_sub(piece.address).is_some_and(|offset| offset <= piece.size() && length <= piece.size() - offset)
+            at.checked_sub(piece.address)
+                .is_some_and(|offset| offset <= piece.size() && length <= piece.size() - offset)
         })
     }
 
@@ -92,7 +93,8 @@ impl Layout {
     pub fn is_consistent(&self) -> bool {
         let store = UNITS * self.unit;
         let is_unit = |address: u32, unit: u32| {
-            self.find(address, unit).is_some_and(|(piece, at)| piece.unit == unit && (at - piece.address).is_multiple_of(unit))
+            self.find(address, unit)
+                .is_some_and(|(piece, at)| piece.unit == unit && (at - piece.address).is_multiple_of(unit))
         };
         let records = (0..UNITS).all(|index| is_unit(index * self.unit, self.unit));
         let areas = [self.geometry.log, self.geometry.modules];

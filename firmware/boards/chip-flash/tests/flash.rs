@@ -145,7 +145,9 @@ fn an_erase_on_the_stm32f4_is_of_whole_sectors_and_touches_no_other_unit_than_it
             Some(sector)
         })
         .collect();
-    let units = || map::STM32F407.pieces.iter().flat_map(|piece| (0..piece.units).map(|index| piece.address + index * piece.unit));
+    let units = || {
+        map::STM32F407.pieces.iter().flat_map(|piece| (0..piece.units).map(|index| piece.address + index * piece.unit))
+    };
     for unit in units() {
         let erase = SectorErase::of(unit);
         assert!(sectors.contains(&(erase.begin, erase.end)), "{unit:#x}: {erase:?}");

@@ -19,7 +19,6 @@ use wasmbed_board::sliced::{Means, Sliced, applications};
 use wasmbed_board::{executor, memory};
 use wasmbed_k64f::{K64f, K64fEthernet, Region};
 
-
 /// Memory of the applications.
 const APPLICATIONS: usize = 112 * 1024;
 /// 5 ms of a core of 120 MHz.
@@ -43,15 +42,10 @@ fn main() -> ! {
         random,
         feed: wasmbed_k64f::feed,
     };
-    executor::run(
-        |spawner| spawner.spawn(run(board).expect("it is the only task")),
-        turns,
-        || K64f::pump(&mut uart),
-    )
+    executor::run(|spawner| spawner.spawn(run(board).expect("it is the only task")), turns, || K64f::pump(&mut uart))
 }
 
 #[embassy_executor::task]
 async fn run(board: Board<Region, K64fEthernet, Sliced>) {
     device::run(board, &PROBES).await;
 }
-

@@ -49,7 +49,10 @@ impl Chip for Sectors {
 
     fn program(&mut self, address: u32, bytes: &[u8]) -> Result<(), FlashError> {
         let (phrases, []) = bytes.as_chunks::<PHRASE>() else { return Err(FlashError::WriteFailed) };
-        (address..).step_by(PHRASE).zip(phrases).try_for_each(|(address, phrase)| run(Command::program(address, *phrase)))
+        (address..)
+            .step_by(PHRASE)
+            .zip(phrases)
+            .try_for_each(|(address, phrase)| run(Command::program(address, *phrase)))
     }
 
     fn erase(&mut self, address: u32, _: u32) -> Result<(), FlashError> {

@@ -46,23 +46,31 @@ impl Registers {
     }
 }
 
-// SAFETY (of all): the reference manual has these peripherals at these addresses.
-pub(crate) const SYSTEM_MPU: Registers = unsafe { Registers::at(0x4000_D000) };
-pub(crate) const FLASH_CACHE: Registers = unsafe { Registers::at(0x4001_F000) };
-pub(crate) const FLASH: Registers = unsafe { Registers::at(0x4002_0000) };
-pub(crate) const RANDOM: Registers = unsafe { Registers::at(0x4002_9000) };
-pub(crate) const PIT: Registers = unsafe { Registers::at(0x4003_7000) };
-pub(crate) const SIM: Registers = unsafe { Registers::at(0x4004_7000) };
-pub(crate) const ADC0: Registers = unsafe { Registers::at(0x4003_B000) };
-pub(crate) const PORT_A: Registers = unsafe { Registers::at(0x4004_9000) };
-pub(crate) const PORT_B: Registers = unsafe { Registers::at(0x4004_A000) };
-pub(crate) const PORT_C: Registers = unsafe { Registers::at(0x4004_B000) };
-pub(crate) const PORT_E: Registers = unsafe { Registers::at(0x4004_D000) };
-pub(crate) const WATCHDOG: Registers = unsafe { Registers::at(0x4005_2000) };
-pub(crate) const CLOCK: Registers = unsafe { Registers::at(0x4006_4000) };
-pub(crate) const OSCILLATOR: Registers = unsafe { Registers::at(0x4006_5000) };
-pub(crate) const UART0: Registers = unsafe { Registers::at(0x4006_A000) };
-pub(crate) const GPIO_B: Registers = unsafe { Registers::at(0x400F_F040) };
-pub(crate) const GPIO_C: Registers = unsafe { Registers::at(0x400F_F080) };
-pub(crate) const GPIO_E: Registers = unsafe { Registers::at(0x400F_F100) };
-pub(crate) const ENET: Registers = unsafe { Registers::at(0x400C_0000) };
+macro_rules! peripherals {
+    ($($name:ident: $address:literal),* $(,)?) => {
+        // SAFETY: the reference manual has these peripherals at these addresses.
+        $(pub(crate) const $name: Registers = unsafe { Registers::at($address) };)*
+    };
+}
+
+peripherals! {
+    SYSTEM_MPU: 0x4000_D000,
+    FLASH_CACHE: 0x4001_F000,
+    FLASH: 0x4002_0000,
+    RANDOM: 0x4002_9000,
+    PIT: 0x4003_7000,
+    SIM: 0x4004_7000,
+    ADC0: 0x4003_B000,
+    PORT_A: 0x4004_9000,
+    PORT_B: 0x4004_A000,
+    PORT_C: 0x4004_B000,
+    PORT_E: 0x4004_D000,
+    WATCHDOG: 0x4005_2000,
+    CLOCK: 0x4006_4000,
+    OSCILLATOR: 0x4006_5000,
+    UART0: 0x4006_A000,
+    GPIO_B: 0x400F_F040,
+    GPIO_C: 0x400F_F080,
+    GPIO_E: 0x400F_F100,
+    ENET: 0x400C_0000,
+}

@@ -21,9 +21,9 @@ use core::mem::MaybeUninit;
 use cortex_m_rt::entry;
 use wasmbed_board::device::{self, Board};
 use wasmbed_board::emergency::{self, Emergency};
+use wasmbed_board::pins::{Kind, Pin, triangle};
 use wasmbed_board::probe::Probes;
 use wasmbed_board::sliced::{Means, Sliced, applications};
-use wasmbed_board::pins::{Kind, Pin, triangle};
 use wasmbed_board::{console, executor, heap, memory};
 use wasmbed_serial::SerialLink;
 
@@ -63,11 +63,7 @@ fn main() -> ! {
         feed: || {},
     };
     let mut log = Log::start();
-    executor::run(
-        |spawner| spawner.spawn(run(board).expect("it is the only task")),
-        turns,
-        || console::pump(&mut log),
-    )
+    executor::run(|spawner| spawner.spawn(run(board).expect("it is the only task")), turns, || console::pump(&mut log))
 }
 
 #[embassy_executor::task]

@@ -20,10 +20,10 @@ const BEGIN: usize = 0x2001_F000;
 const UNIT: u32 = 2_048;
 const WORD: u32 = 4;
 const LOG_UNITS: u32 = 4;
-const MODULE_UNITS: u32 = 11;
+const MODULE_UNITS: u32 = 7;
 /// Bytes of the whole region: up to where the linker script has the applications' memory.
 const REGION: u32 = (UNITS + LOG_UNITS + MODULE_UNITS) * UNIT;
-const _: () = assert!(BEGIN + REGION as usize == 0x2002_8000);
+const _: () = assert!(BEGIN + REGION as usize == 0x2002_6000);
 
 /// The bytes as they lie in memory.
 struct Ram(());

@@ -26,8 +26,16 @@ impl Registers {
     }
 }
 
-// SAFETY (of all): QEMU's STM32F405 has these peripherals at these addresses.
-pub(crate) const TIM2: Registers = unsafe { Registers::at(0x4000_0000) };
-pub(crate) const TIM5: Registers = unsafe { Registers::at(0x4000_0C00) };
-pub(crate) const USART1: Registers = unsafe { Registers::at(0x4001_1000) };
-pub(crate) const USART2: Registers = unsafe { Registers::at(0x4000_4400) };
+macro_rules! peripherals {
+    ($($name:ident: $address:literal),* $(,)?) => {
+        // SAFETY: QEMU's STM32F405 has these peripherals at these addresses.
+        $(pub(crate) const $name: Registers = unsafe { Registers::at($address) };)*
+    };
+}
+
+peripherals! {
+    TIM2: 0x4000_0000,
+    TIM5: 0x4000_0C00,
+    USART1: 0x4001_1000,
+    USART2: 0x4000_4400,
+}

@@ -7,7 +7,7 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// All of it.
-pub(crate) const SIZE: usize = 32 * 1024;
+pub(crate) const SIZE: usize = 40 * 1024;
 
 struct Memory(UnsafeCell<[MaybeUninit<u8>; SIZE]>);
 

@@ -4,9 +4,9 @@
 
 #![allow(unsafe_code)]
 
+use embassy_nrf::Peri;
 use embassy_nrf::nvmc::Nvmc;
 use embassy_nrf::peripherals::NVMC;
-use embassy_nrf::Peri;
 use embedded_storage::nor_flash::NorFlash;
 use wasmbed_agent::region::Unit;
 use wasmbed_agent::store::FlashError;

@@ -86,7 +86,12 @@ fn main() -> ! {
         send,
     );
     let (receiver, sender) = uart.split();
-    let means = Means { memory: memory::give(applications_memory), pins: pins::start(chip.P0_13, chip.P0_14, chip.P0_11, chip.SAADC, chip.P0_02, Irqs), growth: false, slice: SLICE };
+    let means = Means {
+        memory: memory::give(applications_memory),
+        pins: pins::start(chip.P0_13, chip.P0_14, chip.P0_11, chip.SAADC, chip.P0_02, Irqs),
+        growth: false,
+        slice: SLICE,
+    };
     let (applications, turns) = applications(means, &PROBES);
     let board = Board {
         name: "Nrf52840DK",
@@ -98,11 +103,7 @@ fn main() -> ! {
         random: Some(random),
         feed: watchdog::feed,
     };
-    executor::run(
-        |spawner| spawner.spawn(run(board).expect("it is the only task")),
-        turns,
-        || console::pump(&mut &LOG),
-    )
+    executor::run(|spawner| spawner.spawn(run(board).expect("it is the only task")), turns, || console::pump(&mut &LOG))
 }
 
 #[embassy_executor::task]

@@ -39,7 +39,8 @@ pub(crate) fn start(
     input: Peri<'static, P0_02>,
     interrupt: impl Binding<embassy_nrf::interrupt::typelevel::SAADC, saadc::InterruptHandler> + 'static,
 ) -> &'static [Pin] {
-    let leds = [Output::new(led0, Level::High, OutputDrive::Standard), Output::new(led1, Level::High, OutputDrive::Standard)];
+    let leds =
+        [Output::new(led0, Level::High, OutputDrive::Standard), Output::new(led1, Level::High, OutputDrive::Standard)];
     let button = Input::new(button, Pull::Up);
     let channel = ChannelConfig::single_ended(input);
     let converter = Saadc::new(converter, interrupt, saadc::Config::default(), [channel]);

@@ -58,7 +58,10 @@ pub struct Unknown(pub [u8; 3]);
 impl core::fmt::Display for Unknown {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let [maker, kind, size] = self.0;
-        write!(f, "the flash on the quad SPI says {maker:02x} {kind:02x} {size:02x}: it is not there, or not a NOR flash of 4 KiB sectors")
+        write!(
+            f,
+            "the flash on the quad SPI says {maker:02x} {kind:02x} {size:02x}: it is not there, or not a NOR flash of 4 KiB sectors"
+        )
     }
 }
 

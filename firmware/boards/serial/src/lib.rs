@@ -90,12 +90,8 @@ impl<R: Read, W: Write> Network for SerialLink<R, W> {
             }
             let is_quiet = outgoing.is_empty();
             let read = self.reader.read(&mut received);
-            let write = async {
-                if is_quiet { pending().await } else { self.writer.write(outgoing.rest()).await }
-            };
-            let room = async {
-                if conversation.has_news(&link) { port.room().await } else { pending().await }
-            };
+            let write = async { if is_quiet { pending().await } else { self.writer.write(outgoing.rest()).await } };
+            let room = async { if conversation.has_news(&link) { port.room().await } else { pending().await } };
             // The link's own buffer of log text is empty only when there is nothing to send: before that more would be lost.
             let log = async {
                 match self.log {

@@ -72,7 +72,12 @@ fn main() -> ! {
     let uart = BufferedUart::new(chip.USART2, chip.PA3, chip.PA2, send, receive, Irqs, usart::Config::default())
         .expect("115,200 baud can be had of this clock");
     let (sender, receiver) = uart.split();
-    let means = Means { memory: memory::give(applications_memory), pins: pins::start(chip.PD12, chip.PD13, chip.PA0, chip.ADC1, chip.PA1), growth: false, slice: SLICE };
+    let means = Means {
+        memory: memory::give(applications_memory),
+        pins: pins::start(chip.PD12, chip.PD13, chip.PA0, chip.ADC1, chip.PA1),
+        growth: false,
+        slice: SLICE,
+    };
     let (applications, turns) = applications(means, &PROBES);
     let board = Board {
         name: "Stm32F4Disco",
@@ -84,11 +89,7 @@ fn main() -> ! {
         random: Some(random),
         feed: watchdog::feed,
     };
-    executor::run(
-        |spawner| spawner.spawn(run(board).expect("it is the only task")),
-        turns,
-        || console::pump(&mut &LOG),
-    )
+    executor::run(|spawner| spawner.spawn(run(board).expect("it is the only task")), turns, || console::pump(&mut &LOG))
 }
 
 /// 168 MHz of the crystal of 8 MHz, and 48 MHz for the random number generator.

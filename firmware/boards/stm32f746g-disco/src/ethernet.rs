@@ -27,7 +27,19 @@ fn start(hardware_address: [u8; 6]) -> Result<Controller, Infallible> {
     #[allow(unsafe_code)]
     let chip = unsafe { embassy_stm32::Peripherals::steal() };
     Ok(Mac::new(
-        queue, chip.ETH, Irqs, chip.PA1, chip.PA7, chip.PC4, chip.PC5, chip.PG13, chip.PG14, chip.PG11,
-        hardware_address, chip.ETH_SMA, chip.PA2, chip.PC1,
+        queue,
+        chip.ETH,
+        Irqs,
+        chip.PA1,
+        chip.PA7,
+        chip.PC4,
+        chip.PC5,
+        chip.PG13,
+        chip.PG14,
+        chip.PG11,
+        hardware_address,
+        chip.ETH_SMA,
+        chip.PA2,
+        chip.PC1,
     ))
 }

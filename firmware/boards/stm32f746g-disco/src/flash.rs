@@ -5,12 +5,12 @@
 use core::cell::RefCell;
 
 use critical_section::Mutex;
+use embassy_stm32::Peri;
 use embassy_stm32::mode::Blocking;
 use embassy_stm32::pac;
 use embassy_stm32::peripherals::{PB2, PB6, PD11, PD12, PD13, PE2, QUADSPI};
 use embassy_stm32::qspi::enums::{AddressSize, DummyCycles, MemorySize, QspiWidth};
 use embassy_stm32::qspi::{Config, Qspi, TransferConfig};
-use embassy_stm32::Peri;
 use wasmbed_agent::region::Unit;
 use wasmbed_agent::store::{FlashError, Geometry};
 use wasmbed_board::flash::Flash;

@@ -1,11 +1,11 @@
 //! USART1, which the board's debugger shows as a serial port (PA9): the log goes out of it at 115,200 baud.
 
+use embassy_stm32::Peri;
 use embassy_stm32::interrupt::typelevel::{Handler, Interrupt, USART1 as Line};
 use embassy_stm32::mode::Blocking;
 use embassy_stm32::pac;
 use embassy_stm32::peripherals::{PA9, USART1};
 use embassy_stm32::usart::{Config, UartTx};
-use embassy_stm32::Peri;
 use wasmbed_board::console::Console;
 
 /// How often an emergency looks whether the UART takes a byte: more than a byte takes at this speed.

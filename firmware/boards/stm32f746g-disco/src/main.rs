@@ -84,11 +84,7 @@ fn main() -> ! {
         random: Some(random),
         feed: watchdog::feed,
     };
-    executor::run(
-        |spawner| spawner.spawn(run(board).expect("it is the only task")),
-        turns,
-        || console::pump(&mut log),
-    )
+    executor::run(|spawner| spawner.spawn(run(board).expect("it is the only task")), turns, || console::pump(&mut log))
 }
 
 /// 216 MHz of the oscillator of 25 MHz, and 48 MHz for the random number generator.

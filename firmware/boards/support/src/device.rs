@@ -1,10 +1,10 @@
 //! A device: the agent, and what it needs to have done. The counterpart of the host device's loop.
 
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::convert::Infallible;
+use core::pin::pin;
 
 use embassy_futures::select::{Either3, select3};
 use embassy_time::{Duration, Instant, Timer};
@@ -86,7 +86,7 @@ pub async fn run<F: Flash, N: Network, A: Applications>(board: Board<F, N, A>, p
         agent,
         flash,
         applications,
-        names: BTreeMap::new(),
+        names: Vec::new(),
         port: &port,
         feed,
         next_account: Instant::now(),
@@ -95,7 +95,8 @@ pub async fn run<F: Flash, N: Network, A: Applications>(board: Board<F, N, A>, p
     if let Some(text) = last_panic {
         device.agent.handle(Event::Say { level: Level::Error, text }, now());
     }
-    together::two(network.serve(setup, &port, probes), device.serve()).await
+    let (network, device) = (pin!(network.serve(setup, &port, probes)), pin!(device.serve()));
+    together::forever([network, device]).await
 }
 
 /// Reads the records of the region, and begins the device's randomness.
@@ -149,7 +150,7 @@ struct Device<'a, F, A> {
     flash: F,
     applications: A,
     /// The applications' names, for the board's own log.
-    names: BTreeMap<Run, String>,
+    names: Vec<(Run, String)>,
     port: &'a Port,
     feed: fn(),
     next_account: Instant,
@@ -206,7 +207,7 @@ impl<F: Flash, A: Applications> Device<'_, F, A> {
                 }
                 Action::Start(start) => {
                     let run = start.instance;
-                    self.names.insert(run, start.application.clone());
+                    self.names.push((run, start.application.clone()));
                     if let Err(reason) = self.start(start) {
                         self.tell(run, ApplicationEvent::Refused { reason });
                     }
@@ -230,13 +231,14 @@ impl<F: Flash, A: Applications> Device<'_, F, A> {
     fn tell(&mut self, run: Run, event: ApplicationEvent) {
         match &event {
             ApplicationEvent::Log { level, text } => {
-                console::line(*level, self.names.get(&run).map(String::as_str), text);
+                let name = self.names.iter().find(|(other, _)| *other == run).map(|(_, name)| name.as_str());
+                console::line(*level, name, text);
             }
             ApplicationEvent::Exited { .. }
             | ApplicationEvent::Trapped { .. }
             | ApplicationEvent::Refused { .. }
             | ApplicationEvent::Stopped => {
-                self.names.remove(&run);
+                self.names.retain(|(other, _)| *other != run);
             }
             ApplicationEvent::Started | ApplicationEvent::Published { .. } | ApplicationEvent::Stats { .. } => {}
         }

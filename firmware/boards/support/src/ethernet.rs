@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use core::convert::Infallible;
 use core::fmt::Display;
 use core::net::Ipv4Addr;
+use core::pin::pin;
 
 use embassy_futures::select::{Either, Either3, select, select3};
 use embassy_net::dns::DnsQueryType;
@@ -60,8 +61,9 @@ where
                 let mut resources = StackResources::<SOCKETS>::new();
                 let (stack, mut runner) =
                     embassy_net::new(driver, config(setup.address), &mut resources, setup.random);
-                let runner = async { runner.run().await };
-                together::three(runner, serve(stack, port), answer(stack, probes)).await
+                let runner = pin!(async { runner.run().await });
+                let (serve, answer) = (pin!(serve(stack, port)), pin!(answer(stack, probes)));
+                together::forever([runner, serve, answer]).await
             }
             Err(error) => {
                 let reason = error.to_string();

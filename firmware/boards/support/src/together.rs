@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use alloc::task::Wake;
 use core::convert::Infallible;
 use core::future::poll_fn;
-use core::pin::{Pin, pin};
+use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 
@@ -43,7 +43,7 @@ impl<'a> Member<'a> {
         Self { future, waker: Waker::from(bell.clone()), bell }
     }
 
-    /// Polls it if it was woken; whether it was.
+    /// Polls it if it was woken.
     fn poll(&mut self, context: &Context<'_>) {
         self.bell.task.register(context.waker());
         if self.bell.rung.swap(false, Ordering::AcqRel) {
@@ -52,21 +52,11 @@ impl<'a> Member<'a> {
     }
 }
 
-/// Runs two for ever.
-pub(crate) async fn two(a: impl Future<Output = Infallible>, b: impl Future<Output = Infallible>) -> Infallible {
-    all([Member::new(pin!(a)), Member::new(pin!(b))]).await
-}
-
-/// Runs three for ever.
-pub(crate) async fn three(
-    a: impl Future<Output = Infallible>,
-    b: impl Future<Output = Infallible>,
-    c: impl Future<Output = Infallible>,
+/// Runs all of them for ever. They come pinned, for a future that is moved into another takes its room twice.
+pub(crate) async fn forever<const COUNT: usize>(
+    futures: [Pin<&mut dyn Future<Output = Infallible>>; COUNT],
 ) -> Infallible {
-    all([Member::new(pin!(a)), Member::new(pin!(b)), Member::new(pin!(c))]).await
-}
-
-async fn all<const COUNT: usize>(mut members: [Member<'_>; COUNT]) -> Infallible {
+    let mut members = futures.map(Member::new);
     poll_fn(|context| {
         members.iter_mut().for_each(|member| member.poll(context));
         Poll::Pending
@@ -77,6 +67,7 @@ async fn all<const COUNT: usize>(mut members: [Member<'_>; COUNT]) -> Infallible
 #[cfg(test)]
 mod tests {
     use core::cell::Cell;
+    use core::pin::pin;
 
     use super::*;
 
@@ -104,7 +95,8 @@ mod tests {
             }
             Poll::Pending
         });
-        let mut both = pin!(two(a, b));
+        let (a, b) = (pin!(a), pin!(b));
+        let mut both = pin!(forever([a, b]));
         let mut poll = || assert!(both.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         poll();
         assert_eq!(polled.get(), [1, 1]);

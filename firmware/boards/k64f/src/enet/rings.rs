@@ -160,7 +160,10 @@ impl Received {
     pub(super) fn front(&self) -> Option<(usize, bool)> {
         let state = self.0.front()?;
         let length = (state & LENGTH) as usize;
-        Some((length.min(MAX_FRAME), state & RECEIVE_ERRORS == 0 && state & LAST != 0 && (14..=MAX_FRAME).contains(&length)))
+        Some((
+            length.min(MAX_FRAME),
+            state & RECEIVE_ERRORS == 0 && state & LAST != 0 && (14..=MAX_FRAME).contains(&length),
+        ))
     }
 
     pub(super) fn frame(&mut self, length: usize) -> &mut [u8] {
