@@ -1,6 +1,6 @@
 # What a person types. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup up test e2e lint bench soak
+.PHONY: help setup up test e2e firmware lint bench soak
 CARGO ?= cargo
 
 help: ## this list
@@ -15,13 +15,19 @@ up: setup ## run everything on this machine: API, reconciler, gateways, emulated
 
 test: setup ## every test, the end-to-end ones with real processes too
 	$(CARGO) test --workspace --locked
+	$(CARGO) test --locked --manifest-path firmware/boards/Cargo.toml
 
 e2e: setup ## only the end-to-end tests: real processes, a real bare repository, real pushes
 	$(CARGO) test --locked -p wasmbed --test '*' -- --nocapture
 
+firmware: setup ## build every board's firmware into target/firmware (BOARDS="mps2-an386 ..." for some)
+	firmware/boards/build.sh $(BOARDS)
+
 lint: setup ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) fmt --manifest-path firmware/boards/Cargo.toml --all --check
+	firmware/boards/lint.sh
 	$(CARGO) fmt --manifest-path builder/sdk/rust/Cargo.toml --check
 	rustfmt --check --edition 2024 builder/templates/*/src/main.rs fleet-example/apps/*/src/main.rs
 

@@ -6,7 +6,9 @@ set -eu
 cd "$(dirname "$0")"
 
 # board:target
-boards="mps2-an385:thumbv7m-none-eabi mps2-an386:thumbv7em-none-eabihf mps2-an500:thumbv7em-none-eabihf"
+boards="mps2-an385:thumbv7m-none-eabi mps2-an386:thumbv7em-none-eabihf mps2-an500:thumbv7em-none-eabihf
+netduinoplus2:thumbv7em-none-eabihf stm32f746g-disco:thumbv7em-none-eabihf stm32f4-disco:thumbv7em-none-eabihf
+nrf52840-dk:thumbv7em-none-eabihf frdm-k64f:thumbv7em-none-eabihf"
 
 fail() { printf 'build.sh: error: %s\n' "$*" >&2; exit 1; }
 
@@ -22,6 +24,7 @@ for registry in "$cargo_home"/registry/src/*; do
 done
 flags="$flags --remap-path-prefix=$sysroot/lib/rustlib/src/rust/library="
 for board in $wanted; do
+    if [ -t 2 ]; then printf 'building %s\n' "$board" >&2; fi
     target=""
     for pair in $boards; do
         if [ "${pair%%:*}" = "$board" ]; then target="${pair##*:}"; fi

@@ -82,15 +82,8 @@ pub async fn run<F: Flash, N: Network, A: Applications>(board: Board<F, N, A>, p
     // Locally administered, one station.
     let setup = Setup { hardware_address: [0x02, a, b, c, d, e], address, random: u64::from_le_bytes(random) };
     let port = Port::new();
-    let mut device = Device {
-        agent,
-        flash,
-        applications,
-        names: Vec::new(),
-        port: &port,
-        feed,
-        next_account: Instant::now(),
-    };
+    let mut device =
+        Device { agent, flash, applications, names: Vec::new(), port: &port, feed, next_account: Instant::now() };
     console::line(Level::Info, None, &format!("started: {name}, key {}", Hex(&device.agent.public_key().0)));
     if let Some(text) = last_panic {
         device.agent.handle(Event::Say { level: Level::Error, text }, now());

@@ -59,8 +59,7 @@ where
         match (self.0)(setup.hardware_address) {
             Ok(driver) => {
                 let mut resources = StackResources::<SOCKETS>::new();
-                let (stack, mut runner) =
-                    embassy_net::new(driver, config(setup.address), &mut resources, setup.random);
+                let (stack, mut runner) = embassy_net::new(driver, config(setup.address), &mut resources, setup.random);
                 let runner = pin!(async { runner.run().await });
                 let (serve, answer) = (pin!(serve(stack, port)), pin!(answer(stack, probes)));
                 together::forever([runner, serve, answer]).await

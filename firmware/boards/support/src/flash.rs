@@ -53,7 +53,9 @@ pub(crate) async fn perform(flash: &mut impl Flash, action: &store::Action) -> R
         store::Action::Program { address, bytes, .. } => {
             flash.program(begin + address, bytes).await.map(|()| Vec::new())
         }
-        store::Action::Erase { address, length, .. } => flash.erase(begin + address, *length).await.map(|()| Vec::new()),
+        store::Action::Erase { address, length, .. } => {
+            flash.erase(begin + address, *length).await.map(|()| Vec::new())
+        }
     }
 }
 

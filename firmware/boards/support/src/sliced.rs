@@ -146,8 +146,7 @@ impl Applications for Sliced {
         let arena = self.means.memory.piece(arena).ok_or_else(no_room)?;
         let budget = Budget::in_arena(u64::from(limits.memory), arena).ok_or_else(no_room)?;
         let stopping = Arc::new(AtomicBool::new(false));
-        let host =
-            Platform { instance, stopping: stopping.clone(), pins: self.means.pins, probes: self.probes };
+        let host = Platform { instance, stopping: stopping.clone(), pins: self.means.pins, probes: self.probes };
         let slot = Slot::new(&application, budget, Box::new(host), stack, &CLOCK).map_err(|error| error.to_string())?;
         self.runs.borrow_mut().push(Run { instance, slot, stopping, waits: Waits::No });
         Ok(())
