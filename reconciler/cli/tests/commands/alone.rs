@@ -151,12 +151,21 @@ fn doctor_says_what_each_missing_thing_costs() {
     assert_eq!((&git["present"], &git["needed"]), (&json!(true), &json!(true)), "these tests use it");
 
     let empty = tempfile::tempdir().unwrap();
-    let outcome = Outcome::of(program().env("PATH", empty.path()).args(["doctor", JSON[0], JSON[1]]));
+    let nowhere = || {
+        let mut program = program();
+        program.env("PATH", empty.path()).env("WASMBED_FIRMWARE", empty.path());
+        program
+    };
+    let outcome = Outcome::of(nowhere().args(["doctor", JSON[0], JSON[1]]));
     for finding in outcome.bad().as_array().unwrap() {
-        assert_eq!((&finding["present"], &finding["found"]), (&json!(false), &json!("not found")), "{finding}");
+        let found = match finding["name"].as_str() {
+            Some("firmware images") => format!("none in {}", empty.path().display()),
+            _ => "not found".to_owned(),
+        };
+        assert_eq!((&finding["present"], &finding["found"]), (&json!(false), &json!(found)), "{finding}");
         assert!(finding["without"].is_string() && finding["install"].is_string(), "{finding}");
     }
-    let text = Outcome::of(program().env("PATH", empty.path()).arg("doctor"));
+    let text = Outcome::of(nowhere().arg("doctor"));
     assert_eq!(text.code(), 1);
     assert!(text.text().contains("missing git") && text.text().contains("without it: "), "{}", text.text());
 }
