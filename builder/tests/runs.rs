@@ -140,12 +140,20 @@ fn the_builder_takes_the_imports_that_the_runtime_has() {
 /// nothing is forgotten.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_module_is_said_to_take_is_what_the_interpreter_takes() {
-    for template in template::names() {
+    let worker = Worker::start().await;
+    let with_data =
+        "static DATA: [u8; 20_000] = [7; 20_000];\nfn main() { println!(\"{}\", DATA[wasmbed::args().count()]); }\n";
+    for template in template::names().chain(["data"]) {
         let sources = Sources::new();
-        for (path, text) in template::render(template, "try").expect("it is a template") {
-            sources.write(&format!("apps/try/{path}"), &text);
+        match template {
+            "data" => drop(sources.package("apps/try", with_data)),
+            _ => {
+                for (path, text) in template::render(template, "try").expect("it is a template") {
+                    sources.write(&format!("apps/try/{path}"), &text);
+                }
+            }
         }
-        let built = Worker::start().await.built(&sources.request("apps/try")).await;
+        let built = worker.built(&sources.request("apps/try")).await;
         let limits = Limits::default();
         let said = built.module.needs().footprint.total() + u64::from(limits.stack);
         let budget = wasmbed_runtime::Budget::new(limits.memory);

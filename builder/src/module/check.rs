@@ -184,7 +184,7 @@ fn section(payload: Payload<'_>, seen: &mut Seen) -> Result<(), ModuleError> {
         }
         Payload::ElementSection(segments) => {
             for segment in segments {
-                seen.count.segment(match segment?.items {
+                seen.count.elements(match segment?.items {
                     ElementItems::Functions(items) => items.count().into(),
                     ElementItems::Expressions(_, items) => items.count().into(),
                 });
@@ -192,8 +192,7 @@ fn section(payload: Payload<'_>, seen: &mut Seen) -> Result<(), ModuleError> {
         }
         Payload::DataSection(segments) => {
             for segment in segments {
-                segment?;
-                seen.count.segment(0);
+                seen.count.data(segment?.data.len() as u64);
             }
         }
         Payload::StartSection { .. } => return Err(ModuleError::StartSection),

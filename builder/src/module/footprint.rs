@@ -88,9 +88,14 @@ impl Count {
         self.records += EXPORT + name.len() as u64 + ALLOCATION;
     }
 
-    /// A data or element segment with so many entries of four bytes (of data: none, it stays where the module lies).
-    pub(super) fn segment(&mut self, entries: u64) {
+    /// An element segment with so many entries.
+    pub(super) fn elements(&mut self, entries: u64) {
         self.records += SEGMENT + entries * TABLE_ENTRY;
+    }
+
+    /// A data segment of so many bytes. The interpreter keeps a copy, beside the one in linear memory, as the module may go.
+    pub(super) fn data(&mut self, bytes: u64) {
+        self.records += SEGMENT + bytes;
     }
 
     /// Entries of a table.

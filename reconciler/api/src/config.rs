@@ -11,7 +11,7 @@ use crate::quantity::{Cpu, Memory};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", from = "ConfigForms")]
 pub struct Config {
-    /// The most linear memory an instance may have.
+    /// The most memory an instance may have, with translated code, tables and stack.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_limit: Option<Memory>,
     /// The share of the processor an instance may use.
@@ -38,7 +38,7 @@ pub struct Config {
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct ConfigForms {
-    /// The most linear memory an instance may have; `256Ki` if absent.
+    /// The most memory an instance may have, with translated code, tables and stack; what the module needs if absent (`256Ki` where it may grow).
     memory_limit: Option<Memory>,
     /// Old form of `memoryLimit`, in bytes.
     #[serde(rename = "memory_limit")]
@@ -137,7 +137,7 @@ pub struct RestartPolicy {
 }
 
 impl Config {
-    /// Linear memory of an instance when none is declared, in bytes.
+    /// Memory of an instance that may grow when none is declared, in bytes.
     pub const DEFAULT_MEMORY: u64 = 256 * 1024;
     /// Log of an instance when no limit is declared, in bytes a second.
     pub const DEFAULT_LOG_BYTES: u64 = 4 * 1024;
