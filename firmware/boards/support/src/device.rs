@@ -19,12 +19,16 @@ use crate::flash::{self, Flash};
 use crate::network::{Network, Setup};
 use crate::port::{News, Order, Port, What};
 use crate::probe::Probes;
-use crate::{clock, console, entropy, together};
+use crate::{clock, console, entropy, heap, together};
 
 /// Longest time between two feedings of the watchdog.
 const FEED: Duration = Duration::from_secs(2);
 /// Between two accounts of what applications use.
 const ACCOUNT: Duration = Duration::from_secs(1);
+/// Between two lines of what memory was used.
+const MEMORY: Duration = Duration::from_secs(60);
+/// The first of them comes when a session has usually begun.
+const FIRST_MEMORY: Duration = Duration::from_secs(5);
 /// Between two lines that say why the device does nothing.
 const REMIND: Duration = Duration::from_secs(30);
 
@@ -82,8 +86,16 @@ pub async fn run<F: Flash, N: Network, A: Applications>(board: Board<F, N, A>, p
     // Locally administered, one station.
     let setup = Setup { hardware_address: [0x02, a, b, c, d, e], address, random: u64::from_le_bytes(random) };
     let port = Port::new();
-    let mut device =
-        Device { agent, flash, applications, names: Vec::new(), port: &port, feed, next_account: Instant::now() };
+    let mut device = Device {
+        agent,
+        flash,
+        applications,
+        names: Vec::new(),
+        port: &port,
+        feed,
+        next_account: Instant::now(),
+        next_memory: Instant::now() + FIRST_MEMORY,
+    };
     console::line(Level::Info, None, &format!("started: {name}, key {}", Hex(&device.agent.public_key().0)));
     if let Some(text) = last_panic {
         device.agent.handle(Event::Say { level: Level::Error, text }, now());
@@ -147,6 +159,7 @@ struct Device<'a, F, A> {
     port: &'a Port,
     feed: fn(),
     next_account: Instant,
+    next_memory: Instant,
 }
 
 impl<F: Flash, A: Applications> Device<'_, F, A> {
@@ -165,6 +178,7 @@ impl<F: Flash, A: Applications> Device<'_, F, A> {
                 self.agent.handle(Event::Tick, now);
             }
             self.account();
+            self.tell_memory();
             clock::set(self.agent.unix_time_ms(now));
         }
     }
@@ -238,6 +252,21 @@ impl<F: Flash, A: Applications> Device<'_, F, A> {
         self.agent.handle(Event::Application { instance: run, event }, now());
     }
 
+    /// Tells whoever reads the UART what memory is and was in use, if it is time.
+    fn tell_memory(&mut self) {
+        if Instant::now() < self.next_memory {
+            return;
+        }
+        self.next_memory = Instant::now() + MEMORY;
+        let heap::Use { used, peak, free } = heap::usage();
+        let text = format!(
+            "memory: heap {used} bytes and at most {peak} of {}; stack at most {} bytes",
+            used + free,
+            stack_used()
+        );
+        console::line(Level::Debug, None, &text);
+    }
+
     /// Tells what the runs use, if it is time.
     fn account(&mut self) {
         if self.applications.is_empty() || Instant::now() < self.next_account {
@@ -255,6 +284,17 @@ impl<F: Flash, A: Applications> Device<'_, F, A> {
 /// Milliseconds since the board started.
 fn now() -> u64 {
     Instant::now().as_millis()
+}
+
+#[cfg(target_os = "none")]
+fn stack_used() -> usize {
+    crate::stack::used()
+}
+
+/// On a host the system keeps the stack.
+#[cfg(not(target_os = "none"))]
+fn stack_used() -> usize {
+    0
 }
 
 struct Hex<'a>(&'a [u8]);

@@ -14,6 +14,7 @@ use embassy_executor::Spawner;
 use embassy_executor::raw::Executor;
 
 use crate::sliced::{Left, Turns};
+use crate::stack;
 
 static WOKEN: AtomicBool = AtomicBool::new(false);
 
@@ -40,6 +41,7 @@ impl Wake for Alarm {
 /// Runs tasks and applications for ever. `pass` is called on every pass, before anything sleeps: for work that no
 /// interrupt announces.
 pub fn run(spawn: impl FnOnce(Spawner), mut turns: Turns, mut pass: impl FnMut()) -> ! {
+    stack::paint();
     let executor = Executor::new(core::ptr::null_mut());
     // SAFETY: this function never returns, so what is on its stack is there for good.
     let executor: &'static Executor = unsafe { core::mem::transmute(&executor) };

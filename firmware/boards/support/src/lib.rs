@@ -27,4 +27,6 @@ pub mod port;
 pub mod probe;
 #[cfg(target_os = "none")]
 pub mod sliced;
+#[cfg(target_os = "none")]
+mod stack;
 mod together;
