@@ -26,9 +26,10 @@ impl Registers {
     }
 }
 
-// SAFETY (of all): ARM's application notes AN385, AN386 and AN500 have these peripherals at these addresses.
-pub(crate) const TIMER0: Registers = unsafe { Registers::at(0x4000_0000) };
-pub(crate) const TIMER1: Registers = unsafe { Registers::at(0x4000_1000) };
-pub(crate) const UART0: Registers = unsafe { Registers::at(0x4000_4000) };
-pub(crate) const WATCHDOG: Registers = unsafe { Registers::at(0x4000_8000) };
-pub(crate) const FPGAIO: Registers = unsafe { Registers::at(0x4002_8000) };
+// Made without `at`, whose promise they keep: ARM's application notes AN385, AN386 and AN500 have these peripherals at these
+// addresses.
+pub(crate) const TIMER0: Registers = Registers(0x4000_0000);
+pub(crate) const TIMER1: Registers = Registers(0x4000_1000);
+pub(crate) const UART0: Registers = Registers(0x4000_4000);
+pub(crate) const WATCHDOG: Registers = Registers(0x4000_8000);
+pub(crate) const FPGAIO: Registers = Registers(0x4002_8000);
