@@ -20,6 +20,8 @@ fn main() -> std::io::Result<()> {
     println!("cargo:rustc-link-arg-bins=--nmagic");
     println!("cargo:rustc-link-arg-bins=-Tlink.x");
     println!("cargo:rustc-link-arg-bins=-Thardware.x");
+    // Functions that compile to the same code are there once.
+    println!("cargo:rustc-link-arg-bins=--icf=all");
     println!("cargo:rerun-if-changed=build.rs");
     Ok(())
 }
