@@ -18,8 +18,10 @@ pub(crate) fn all() {
     compare("mix", MIX, || workloads::mix(black_box(10)));
     compare("fib", FIB, || workloads::fib(black_box(24)));
     compare("sensor", SENSOR, || workloads::sensor(10_000, || black_box(sense as fn(&mut u32) -> u32)(&mut n) as i32));
-    memory("small", SENSOR);
-    memory("pages", MIX_PAGES);
+    memory("mix", MIX);
+    memory("fib", FIB);
+    memory("sensor", SENSOR);
+    memory("mix_pages", MIX_PAGES);
     switches();
     preemptions();
 }

@@ -1,5 +1,10 @@
 //! Builds images for boards on the host, runs them in QEMU within a bound of time, and reads what they say.
 
+pub mod budgets;
+pub mod figures;
+pub mod sizes;
+
+use std::collections::BTreeMap;
 use std::env;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -51,28 +56,51 @@ impl Machine {
     }
 }
 
-/// Builds the bench for that machine's target, and says where it is.
-fn build(machine: Machine) -> PathBuf {
+/// What the bench said.
+#[derive(Debug)]
+pub struct Bench {
+    /// The trials that it passed.
+    pub passed: Vec<String>,
+    /// What it measured.
+    pub figures: BTreeMap<String, u64>,
+    /// Where the modules are that it ran, `NAME.wasm`.
+    pub modules: PathBuf,
+}
+
+/// Builds the bench for that machine's target, and says where it is, and where its modules are.
+fn build(machine: Machine) -> (PathBuf, PathBuf) {
     // Cargo's own lock would do, but its message would stand in the output.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is in the workspace");
     // A folder of its own: Cargo holds the lock of the one that this test was built in while it runs it with `cargo test`.
     let folder = workspace.join("target/images");
-    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--quiet", "--locked", "--package", "wasmbed-bench", "--profile", "bench", "--target"])
+    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--quiet", "--locked", "--package", "wasmbed-bench", "--profile", "bench"])
+        .args(["--message-format", "json-render-diagnostics", "--target"])
         .arg(machine.target())
         .arg("--target-dir")
         .arg(&folder)
         .current_dir(workspace)
-        .status()
+        .stderr(Stdio::inherit())
+        .output()
         .expect("cargo starts");
     assert!(
-        status.success(),
+        output.status.success(),
         "the image does not build; are the target {} and gcc-arm-none-eabi here?",
         machine.target()
     );
-    folder.join(machine.target()).join("release/wasmbed-bench")
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let modules = messages.lines().find_map(built).expect("cargo says where the image's build script wrote to");
+    (folder.join(machine.target()).join("release/wasmbed-bench"), modules)
+}
+
+/// Where the bench's build script wrote to, if that message of Cargo's says so.
+fn built(message: &str) -> Option<PathBuf> {
+    let message: serde_json::Value = serde_json::from_str(message).ok()?;
+    let is_it = message["reason"] == "build-script-executed"
+        && message["package_id"].as_str().is_some_and(|id| id.contains("wasmbed-bench"));
+    is_it.then(|| message["out_dir"].as_str().map(PathBuf::from)).flatten()
 }
 
 /// QEMU, which does not outlive its test.
@@ -85,13 +113,13 @@ impl Drop for Qemu {
     }
 }
 
-/// Builds and runs the bench on that machine, where every instruction takes a nanosecond of its time, and returns the lines it
-/// wrote.
+/// Builds and runs the bench on that machine, where every instruction takes a nanosecond of its time, and returns what it
+/// said.
 ///
 /// # Panics
 /// It does not build, does not end in time, or does not end well.
-pub fn bench(machine: Machine) -> Vec<String> {
-    let image = build(machine);
+pub fn bench(machine: Machine) -> Bench {
+    let (image, modules) = build(machine);
     let child = Command::new("qemu-system-arm")
         .args(["-M", machine.name(), "-display", "none", "-monitor", "none", "-serial", "none", "-nic", "none"])
         .args(machine.without())
@@ -123,5 +151,13 @@ pub fn bench(machine: Machine) -> Vec<String> {
     let text = reader.join().expect("the reader does not panic").expect("QEMU's output is text");
     let well = status.is_some_and(|status| status.success()) && text.lines().last() == Some("done");
     assert!(well, "{machine:?}: {} after:\n{text}", status.map_or("out of time".to_owned(), |s| s.to_string()));
-    text.lines().map(str::to_owned).collect()
+    let figure = |line: &str| {
+        let (name, value) = line.strip_prefix("figure ")?.split_once(' ')?;
+        Some((name.to_owned(), value.parse().expect("a figure is a number")))
+    };
+    Bench {
+        passed: text.lines().filter_map(|line| line.strip_prefix("passed ").map(str::to_owned)).collect(),
+        figures: text.lines().filter_map(figure).collect(),
+        modules,
+    }
 }

@@ -1,8 +1,10 @@
 //! Applications in slices, tried and measured on each core that QEMU has: what the image in `bench` says.
 
-use std::collections::BTreeMap;
+use std::path::Path;
 
-use wasmbed_board_tests::{Machine, bench};
+use wasmbed_board_tests::budgets::Budgets;
+use wasmbed_board_tests::{Bench, Machine, bench};
+use wasmbed_builder::{Limits, Module};
 
 /// What the image tries, which is what it must have passed.
 const TRIALS: &[&str] = &[
@@ -23,48 +25,47 @@ const TRIALS: &[&str] = &[
     "a_native_stack_too_small_for_host_functions_ends_the_application",
 ];
 
-/// The most that is let pass: instructions, hundredths, bytes. Instructions are counted, so they are the same each time; the room
-/// is for compilers and small changes. What is measured beside each limit is of the day it was set.
-const LIMITS: &[(&str, u64)] = &[
-    // A resumption, PendSV there and back, and a suspension: 115 on the M3, 133 on the M4F.
-    ("resume_and_suspend_instr", 180),
-    // A slice that SysTick ends: 112 on the M3, 124 on the M4F.
-    ("slice_instr", 170),
-    // From an interrupt's wake to the device's next look at its clock: 200 on the M4F.
-    ("wake_instr", 400),
-    // 2,097, 2,677 and 2,547 on the M4F; of a call of a host function, 170 instructions are the checks of grants, rates and stops.
-    ("app_over_native_percent/mix", 2300),
-    ("app_over_native_percent/fib", 2900),
-    ("app_over_native_percent/sensor", 3000),
-    // 8,373 and 77,585, of which 4,096 are the stack.
-    ("app_heap_bytes/small", 10 * 1024),
-    ("app_heap_bytes/pages", 80 * 1024),
-    ("app_stack_bytes/small", 2560),
-    ("app_stack_bytes/pages", 2560),
-];
+/// The interpreter's stack of the applications in the image.
+const INTERPRETER_STACK: u64 = 4_096;
 
 /// Runs the image; what it said, when it passed all trials.
-fn trials_pass_on(machine: Machine) -> Vec<String> {
-    let lines = bench(machine);
-    let passed: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("passed ")).collect();
-    assert_eq!(passed, TRIALS, "{machine:?}");
-    lines
+fn trials_pass_on(machine: Machine) -> Bench {
+    let bench = bench(machine);
+    assert_eq!(bench.passed, TRIALS, "{machine:?}");
+    bench
 }
 
 fn applications_run_in_slices_on(machine: Machine) {
-    let lines = trials_pass_on(machine);
-    let figures: BTreeMap<&str, u64> = lines
-        .iter()
-        .filter_map(|line| line.strip_prefix("figure ")?.split_once(' '))
-        .map(|(name, value)| (name, value.parse().expect("a figure is a number")))
-        .collect();
+    let Bench { figures, modules, .. } = trials_pass_on(machine);
     for (name, value) in &figures {
         println!("{machine:?} {name} {value}");
     }
-    for (name, limit) in LIMITS {
-        let figure = figures[name];
-        assert!(figure <= *limit, "{machine:?}: {name} is {figure}, and must not be above {limit}");
+    for (name, budget) in Budgets::get().bench {
+        let figure = *figures.get(&name).unwrap_or_else(|| panic!("budgets.toml: the bench measures no {name}"));
+        assert!(
+            figure <= budget,
+            "{machine:?}: {name} is {figure}, and its budget {budget}: find what made it grow, or raise the budget in \
+             firmware/boards/budgets.toml and say why"
+        );
     }
+    for name in ["mix", "fib", "sensor", "mix_pages"] {
+        the_builders_estimate_holds(machine, &modules, name, figures[&format!("app_heap_bytes/{name}")]);
+    }
+}
+
+/// What the builder reckons a module takes of a board, against what it took of one.
+fn the_builders_estimate_holds(machine: Machine, modules: &Path, name: &str, measured: u64) {
+    let module = std::fs::read(modules.join(name).with_extension("wasm")).expect("the image was built with it");
+    let module = Module::check(module, &Limits::default()).expect("it passes the builder's checks");
+    let footprint = module.needs().footprint;
+    let estimate = footprint.total() + INTERPRETER_STACK;
+    println!("{machine:?} {name}: {measured} bytes, estimated {estimate} ({footprint})");
+    assert!(measured <= estimate, "{machine:?}: {name} took {measured} bytes, estimated were {estimate}: {footprint}");
+    let most = measured * 3 / 2 + 4_096;
+    assert!(
+        estimate <= most,
+        "{machine:?}: {name} took {measured} bytes, far below the estimate {estimate}: {footprint}"
+    );
 }
 
 #[test]
