@@ -5,8 +5,10 @@
 //! measured on this machine says so by name and is left out.
 #![allow(clippy::unwrap_used, unreachable_pub, dead_code)]
 
+mod download;
 mod example;
 mod figure;
+mod firmware;
 mod heartbeat;
 mod idle;
 #[path = "../../tests/first_light/lines.rs"]
@@ -19,6 +21,7 @@ mod reconcile;
 mod repository;
 #[path = "../../tests/first_light/running.rs"]
 mod running;
+mod session;
 mod sources;
 
 use std::io::IsTerminal;
@@ -30,12 +33,16 @@ pub struct CannotRun(String);
 
 type Group = (&'static str, fn() -> Result<Vec<Figure>, CannotRun>);
 
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group; 9] = [
     ("heartbeat", heartbeat::measure),
     ("modules", modules::measure),
     ("reconcile", reconcile::measure),
     ("pushes", pushes::measure),
     ("idle", idle::measure),
+    ("firmware-sizes", firmware::sizes),
+    ("firmware-interpreter", firmware::interpreter),
+    ("firmware-session", session::measure),
+    ("firmware-link", firmware::link),
 ];
 
 fn main() {
