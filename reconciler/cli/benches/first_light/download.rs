@@ -11,7 +11,7 @@ const DATA: usize = 400_000;
 /// Bytes of a page of linear memory.
 const PAGE: usize = 65_536;
 
-/// Has `board`, which is in session, run a large module.
+/// Has `board`, an AN386 that is in session, run a large module.
 pub fn measure(up: &Up, repository: &Repository, board: &str) -> Figure {
     let mut lines = up.logs(board);
     let module = module();
@@ -32,7 +32,7 @@ pub fn measure(up: &Up, repository: &Repository, board: &str) -> Figure {
     };
     let (begun, done) = (at("Fetching"), at("Starting"));
     let how = format!(
-        "a module of {} bytes, from a real gateway over TLS into the flash of {board} in QEMU: from its phase Fetching to Starting, \
+        "a module of {} bytes, from a real gateway over TLS into the flash of an AN386 in QEMU: from its phase Fetching to Starting, \
          {} ms by the gateway's clock",
         module.len(),
         done - begun
