@@ -29,8 +29,11 @@ const RECEIVE: usize = 4_096;
 const SEND: usize = 2_048;
 /// How long a name may take to resolve and a gateway to answer; the agent tries the next one, or again, later.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long a gateway may leave bytes unacknowledged.
+/// How long a gateway may not be heard of, whether or not anything waits for it.
 const SILENCE: Duration = Duration::from_secs(20);
+/// How often an idle connection asks the gateway whether it is there: without an answer within [`SILENCE`] it ends, and the
+/// session's own heartbeat may be slower than that.
+const ALIVE: Duration = Duration::from_secs(5);
 /// How long a connection that is to be closed may take for its last bytes.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -107,6 +110,7 @@ async fn serve(stack: Stack<'_>, port: &Port) -> Infallible {
         let Order::Open { connection, address } = order else { continue };
         let mut socket = TcpSocket::new(stack, &mut receive, &mut send);
         socket.set_timeout(Some(SILENCE));
+        socket.set_keep_alive(Some(ALIVE));
         socket.set_nagle_enabled(false);
         match select(open(stack, &mut socket, &address), port.next_order()).await {
             Either::First(Ok(())) => {
