@@ -37,6 +37,6 @@ bench: setup ## measure; prints, and writes target/bench.json
 soak: setup ## the property tests with many more cases, and the end-to-end tests again and again (SOAK=N rounds, default 10)
 	PROPTEST_CASES=20000 $(CARGO) test --workspace --locked --exclude wasmbed
 	$(CARGO) test --locked -p wasmbed-builder --test builds -- --ignored
-	$(CARGO) test --locked -p wasmbed --test boards thirty -- --ignored --nocapture
-	WASMBED_POWER_CUTS=200 $(CARGO) test --locked -p wasmbed --test boards power -- --nocapture
+	$(CARGO) test --locked -p wasmbed --test boards thirty:: -- --ignored --nocapture
+	WASMBED_POWER_CUTS=200 $(CARGO) test --locked -p wasmbed --test boards power:: -- --nocapture
 	for round in $$(seq $${SOAK:-10}); do $(CARGO) test --locked -p wasmbed --test '*' || exit 1; done

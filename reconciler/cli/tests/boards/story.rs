@@ -21,6 +21,9 @@ const DEVICES: [(&str, &str, &str); 5] = [
 /// Those whose store outlives their power.
 const LASTING: [&str; 3] = ["m3", "m4", "m7"];
 
+/// One thing that happens, and what it shows.
+type Step = (&'static str, fn(&mut Story));
+
 struct Story {
     fleet: Fleet,
     /// What each device says, as its gateway hears it.
@@ -38,7 +41,7 @@ fn a_push_reaches_boards_and_neither_power_nor_the_gateway_takes_it_back() {
     let fleet = Fleet::start(images, &devices, &applications);
     let logs = DEVICES.iter().map(|(name, ..)| (*name, fleet.up.logs(name))).collect();
     let mut story = Story { fleet, logs };
-    let steps: [(&str, fn(&mut Story)); 6] = [
+    let steps: [Step; 6] = [
         ("every board comes into session and says its first word", Story::every_board_speaks),
         ("a push brings new output", Story::a_push_brings_new_output),
         ("a revert brings the old output back", Story::a_revert_brings_the_old_back),
@@ -126,17 +129,20 @@ impl Story {
         for (name, ..) in DEVICES {
             self.fleet.wait_device(name, "Disconnected");
         }
-        let mut uarts: BTreeMap<&str, Running> = boards.iter().map(|name| (*name, self.fleet.uart(name))).collect();
         for name in &boards {
-            // Of this life, so that what comes next is of the next one.
-            prints(uarts.get_mut(name).unwrap(), "one ");
             let id = self.fleet.player(name).unwrap_or_else(|| panic!("QEMU plays {name}"));
             signal(id, Signal::SIGKILL);
             let again = || self.fleet.player(name);
             wait_for(&format!("QEMU plays {name} again"), again, |now| now.is_some_and(|now| now != id));
         }
+        // From the first moment of the first life; what is looked at is the second.
+        let mut uarts: BTreeMap<&str, Running> = boards.iter().map(|name| (*name, self.fleet.uart(name))).collect();
+        for uart in uarts.values_mut() {
+            prints(uart, "INFO started: ");
+            prints(uart, "INFO started: ");
+        }
         for name in LASTING {
-            prints(uarts.get_mut(name).unwrap(), "one 0");
+            prints(uarts.get_mut(name).unwrap(), "OUT ticker: one 0");
         }
         for log in self.logs.values_mut() {
             log.out.skip();
@@ -149,8 +155,13 @@ impl Story {
                 |status| status["phase"] == "Connected" && counter(status).is_some_and(|now| now > before[name]),
             );
         }
-        // The linked one has it from its gateway again.
         self.all_say("one");
-        prints(uarts.get_mut("linked").unwrap(), "one 0");
+        // The linked one had nothing to run before its gateway gave it again.
+        let mut in_session = false;
+        uarts.get_mut("linked").unwrap().out.next("it runs what it downloaded again", |line| {
+            in_session |= line.contains("INFO in session");
+            assert!(in_session || !line.contains(" OUT "), "its store is volatile: {line}");
+            line.contains("OUT ticker: one 0").then_some(())
+        });
     }
 }
