@@ -39,7 +39,7 @@ fn power_that_fails_at_any_moment_loses_nothing_that_was_confirmed() {
     let mut confirmed = release(&serde_json::Value::Null);
     fleet.wait_application("board", "steady", |app| app["phase"] == "Running");
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
-    let (mut had_new, mut had_old) = (0, 0);
+    let (mut had_new, mut had_old, mut confirmations) = (0, 0, 0);
     for cut in 1..=cuts {
         let (old, new) = (format!("w{} ", cut - 1), format!("w{cut} "));
         fleet.say("changing", new.trim());
@@ -66,6 +66,7 @@ fn power_that_fails_at_any_moment_loses_nothing_that_was_confirmed() {
             (steady && changing.is_some()).then_some(())
         });
         if new_is_confirmed {
+            confirmations += 1;
             assert_eq!(changing.as_ref(), Some(&new), "cut {cut}: the new one was confirmed");
         }
         if changing == Some(new.clone()) {
@@ -77,7 +78,10 @@ fn power_that_fails_at_any_moment_loses_nothing_that_was_confirmed() {
         prints(&mut running, &new);
         confirmed = release(&confirmed);
     }
-    eprintln!("{cuts} cuts: {had_new} times it came back with the new module, {had_old} times with the old one");
+    eprintln!(
+        "{cuts} cuts: {had_new} times it came back with the new module, which it had confirmed {confirmations} times, and \
+         {had_old} times with the old one"
+    );
     wait_for("it is in session", || fleet.status("board")["phase"].clone(), |phase| phase == "Connected");
     assert!(running.interrupt(), "`wasmbed emulate` ends well when asked");
     fleet.end();
