@@ -15,6 +15,7 @@ kind: Gateway
 metadata: {name: gateway-1}
 spec: {endpoint: gateway-1.fleet.svc.cluster.local, config: {heartbeatInterval: 2s, connectionTimeout: 20s}}
 ";
+const HEARTBEAT: &str = "2s";
 const SERVED: &str = "connectionTimeout: 20s}}";
 const SUSPENDED: &str = "connectionTimeout: 20s}, suspend: true}";
 
@@ -57,9 +58,25 @@ pub fn ticker(word: &str) -> String {
 impl Fleet {
     /// Starts a fleet of these devices and applications: name, declaration, source.
     pub fn start(images: &Path, devices: &[String], applications: &[(&str, String, String)]) -> Self {
+        Self::start_with_heartbeat(images, HEARTBEAT, devices, applications)
+    }
+
+    /// As [`Fleet::start`], with another interval between two heartbeats.
+    pub fn start_with_heartbeat(
+        images: &Path,
+        heartbeat: &str,
+        devices: &[String],
+        applications: &[(&str, String, String)],
+    ) -> Self {
         let folder = tempfile::Builder::new().prefix("wasmbed-e2e-").tempdir().unwrap();
         let repository = Repository::create(folder.path());
-        repository.write("fleet.yaml", &format!("{GATEWAY}{}", devices.concat()));
+        let gateway = GATEWAY.replace("heartbeatInterval: 2s", &format!("heartbeatInterval: {heartbeat}"));
+        let gateway = if heartbeat == HEARTBEAT {
+            gateway
+        } else {
+            gateway.replace("connectionTimeout: 20s", "connectionTimeout: 90s")
+        };
+        repository.write("fleet.yaml", &format!("{gateway}{}", devices.concat()));
         for (name, declaration, source) in applications {
             write_application(&repository, name, declaration, source);
         }

@@ -8,6 +8,7 @@ mod board;
 mod firmware;
 mod fleet;
 mod hostile;
+mod idle;
 mod power;
 mod refusals;
 mod story;
