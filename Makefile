@@ -13,11 +13,11 @@ up: setup ## run everything on this machine: API, reconciler, gateways, emulated
 	$(CARGO) build --release --locked -p wasmbed
 	@exec target/release/wasmbed up $(UP)
 
-test: setup ## every test, the end-to-end ones with real processes too
+test: firmware ## every test, the end-to-end ones with real processes too
 	$(CARGO) test --workspace --locked
 	$(CARGO) test --locked --manifest-path firmware/boards/Cargo.toml
 
-e2e: setup ## only the end-to-end tests: real processes, a real bare repository, real pushes
+e2e: firmware ## only the end-to-end tests: real processes, a real bare repository, real pushes
 	$(CARGO) test --locked -p wasmbed --test '*' -- --nocapture
 
 firmware: setup ## build every board's firmware into target/firmware (BOARDS="mps2-an386 ..." for some)
@@ -31,7 +31,7 @@ lint: setup ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --manifest-path builder/sdk/rust/Cargo.toml --check
 	rustfmt --check --edition 2024 builder/templates/*/src/main.rs fleet-example/apps/*/src/main.rs
 
-bench: setup ## measure; prints, and writes target/bench.json
+bench: firmware ## measure; prints, and writes target/bench.json
 	$(CARGO) bench --locked -p wasmbed --bench first_light
 
 soak: setup ## the property tests with many more cases, and the end-to-end tests again and again (SOAK=N rounds, default 10)
