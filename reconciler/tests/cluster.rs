@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use support::declare::{application, device, sourced};
 use support::world::{FLEET, World, step};
-use wasmbed_api::{Application, ApplicationPhase, Device, Fleet, Rollout, condition};
+use wasmbed_api::{Application, ApplicationPhase, Device, Fleet, Release, Rollout, condition};
 use wasmbed_reconciler::Written;
 
 #[tokio::test]
@@ -192,6 +192,37 @@ async fn what_leaves_the_repository_is_pruned_unless_the_fleet_says_no() {
     assert_eq!(world.names::<Application>().await, ["hello"]);
     assert_eq!(world.names::<Rollout>().await, ["hello"]);
     assert_eq!(world.releases().await.len(), 2, "so that bringing it back builds nothing");
+}
+
+#[tokio::test]
+async fn an_application_that_no_board_of_its_targets_can_hold_is_held_with_the_numbers() {
+    let world = World::new().await;
+    let small = device("d3")
+        .replace("mcuType: Host", "mcuType: Stm32F4Disco")
+        .replace("emulation: {}", "architecture: ARM_CORTEX_M");
+    let other = application("other", &["d3"], 3);
+    // The module of these tests has a whole page of memory.
+    world.repository.write("fleet/d3.yaml", &small).write("fleet/other.yaml", &other).push("a small board");
+    let summary = world.reconcile().await;
+    assert_eq!(summary.held.len(), 1, "{:?}", summary.held);
+    let status = world.status().await;
+    assert_eq!(status.held[0].reason, "ModuleRefused");
+    assert!(status.held[0].message.contains("Stm32F4Disco"), "{}", status.held[0].message);
+
+    let limited = format!("{other}  config: {{memoryLimit: 128Ki}}\n");
+    world.repository.write("fleet/other.yaml", &limited).push("more than the board has");
+    world.reconcile().await;
+    let what = world.status().await.held[0].message.clone();
+    assert!(what.contains("config.memoryLimit is 131072 bytes, and Stm32F4Disco has 61440"), "{what}");
+
+    world.repository.write("fleet/other.yaml", &application("other", &["d1"], 3)).push("another device");
+    assert!(world.reconcile().await.held.is_empty());
+    // Where no limit is declared, it is what the module needs: a page, the interpreter's stack, and some.
+    let release = world.rollout("other").await.spec.candidate.expect("offered");
+    let named = |one: &Release| one.metadata.name == Some(release.to_string());
+    let release = world.releases().await.into_iter().find(named);
+    let memory = release.expect("its Release").spec.limits.memory_bytes;
+    assert!((73_728..131_072).contains(&memory), "{memory}");
 }
 
 #[tokio::test]
