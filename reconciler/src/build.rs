@@ -153,7 +153,7 @@ impl Builds {
             if entry.recipe == recipe && entry.is_current(&self.repository, wanted.tree)? {
                 match &entry.stage {
                     Stage::Running(_) => return Ok(BuildState::Building),
-                    Stage::Built(module) => return Ok(BuildState::Built(*module)),
+                    Stage::Built(module) => return Ok(BuildState::Built(module.within(wanted.boards))),
                     Stage::Failed { failure, again } if again.is_none_or(|at| at > Instant::now()) => {
                         return Ok(BuildState::Failed(Arc::clone(failure)));
                     }
@@ -247,7 +247,7 @@ impl Builds {
         let (stage, state) = match kept {
             Ok(Ok(module)) => {
                 let module = Module::of(&module);
-                (Stage::Built(module), BuildState::Built(module))
+                (Stage::Built(module), BuildState::Built(module.within(wanted.boards)))
             }
             Ok(Err(refused)) => failed(FailureReason::ModuleRefused, refused.to_string(), None),
             Err(error) => failed(FailureReason::BuilderFailed, error.to_string(), Some(Instant::now() + RETRY)),
@@ -337,6 +337,13 @@ impl Module {
             memory: sufficient(module.needs()),
         }
     }
+
+    /// With no more memory than each of its boards can give; that it fits there was seen when it was checked.
+    fn within(mut self, boards: &[DeclaredBoard]) -> Self {
+        let most = boards.iter().map(|(_, memory)| memory.largest_limit()).min().unwrap_or(u64::MAX);
+        self.memory = self.memory.min(most);
+        self
+    }
 }
 
 async fn build(
@@ -419,14 +426,14 @@ fn too_much(wanted: &Wanted<'_>) -> Option<String> {
     ))
 }
 
-/// Bytes of memory that suffice for a module: what it is known to take, and a quarter more, because pointers are larger on a
+/// Bytes of memory that suffice for a module: what it is known to take, and an eighth more, because pointers are larger on a
 /// host. One that may grow is given what is given without a word.
 fn sufficient(needs: &Needs) -> u64 {
     if needs.grows {
         return Config::DEFAULT_MEMORY;
     }
     let known = needs.footprint.total() + INTERPRETER_STACK;
-    (known + known / 4).next_multiple_of(1024).min(Config::DEFAULT_MEMORY)
+    (known + known / 8).next_multiple_of(1024).min(Config::DEFAULT_MEMORY)
 }
 
 /// Joins two slash-separated paths below the root.

@@ -59,7 +59,7 @@ impl DeviceSpec {
             (Some(Backend::Host), _) => None,
             // QEMU plays it by netduinoplus2, whose flash is in its RAM.
             (Some(Backend::Qemu), McuType::Stm32F4Disco | McuType::RenodeStm32F4Discovery) => {
-                Some(BoardMemory { ram: 192 << 10, applications: 32 << 10 })
+                Some(BoardMemory { ram: 192 << 10, applications: 40 << 10 })
             }
             (_, board) => board.memory(),
         }
@@ -93,6 +93,13 @@ mod tests {
             let given = kibibytes(&format!("{folder}/src/main.rs"), "const APPLICATIONS: usize = ");
             assert_eq!(board.memory().expect("a board").applications, given << 10, "{board}");
         }
+        let given = kibibytes("netduinoplus2/src/upper.rs", "const SIZE: usize = ");
+        let played = DeviceSpec {
+            mcu_type: Some(McuType::Stm32F4Disco),
+            emulation: Some(Emulation { backend: Some(Backend::Qemu), running: None }),
+            ..DeviceSpec::default()
+        };
+        assert_eq!(played.memory().expect("a board").applications, given << 10);
     }
 
     #[test]
@@ -113,7 +120,7 @@ mod tests {
             ..DeviceSpec::default()
         };
         assert_eq!(spec(Some(Backend::Host)).memory(), None);
-        assert_eq!(spec(Some(Backend::Qemu)).memory().map(|memory| memory.applications), Some(32 << 10));
+        assert_eq!(spec(Some(Backend::Qemu)).memory().map(|memory| memory.applications), Some(40 << 10));
         assert_eq!(spec(None).memory().map(|memory| memory.applications), Some(72 << 10));
         assert_eq!(DeviceSpec { mcu_type: Some(McuType::Host), ..DeviceSpec::default() }.memory(), None);
     }
