@@ -27,7 +27,7 @@ use psram::{Psram, PsramFlash};
 use uart::Uart;
 
 /// Bytes of the agent's heap: TLS, session, the mirror of the store's log.
-const HEAP: usize = 40 * 1024;
+const HEAP: usize = 64 * 1024;
 /// Applications' memory in the PSRAM: begin, from the PSRAM's start, and bytes.
 const APPLICATIONS: (usize, usize) = (4 << 20, 8 << 20);
 /// 5 ms of a core of 25 MHz.
