@@ -15,7 +15,7 @@ up: setup ## run everything on this machine: API, reconciler, gateways, emulated
 
 test: firmware ## every test, the end-to-end ones with real processes too
 	$(CARGO) test --workspace --locked
-	$(CARGO) test --locked --manifest-path firmware/boards/Cargo.toml
+	firmware/boards/test.sh
 
 e2e: firmware ## only the end-to-end tests: real processes, a real bare repository, real pushes
 	$(CARGO) test --locked -p wasmbed --test '*' -- --nocapture
