@@ -178,7 +178,7 @@ impl Agent {
 
     /// The time of day, in Unix milliseconds, as the gateway told it; only good for logs.
     pub fn unix_time_ms(&self, now_ms: u64) -> Option<u64> {
-        self.clock.map(|(time, told)| time + now_ms.saturating_sub(told))
+        self.clock.map(|(time, told)| time.saturating_add(now_ms.saturating_sub(told)))
     }
 
     /// Does everything that can be done now.

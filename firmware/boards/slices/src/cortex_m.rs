@@ -24,7 +24,6 @@ use core::arch::{asm, naked_asm};
 use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, Ordering, compiler_fence};
-use core::task::Waker;
 
 use crate::shared::Wide;
 use crate::stack::GUARD_BYTES;
@@ -47,6 +46,8 @@ const MPU_CTRL: usize = 0xE000_ED94;
 const MPU_CTRL_ENABLE_WITH_DEFAULT_MAP: u32 = 0b101;
 const MPU_RNR: usize = 0xE000_ED98;
 const MPU_RBAR: usize = 0xE000_ED9C;
+/// The write names the region, too.
+const MPU_RBAR_VALID: u32 = 1 << 4;
 const MPU_RASR: usize = 0xE000_EDA0;
 /// No access for anybody, never executed, ordinary memory, 256 bytes, enabled.
 const MPU_RASR_GUARD: u32 = 1 << 28 | 0b011 << 16 | (GUARD_BYTES.ilog2() - 1) << 1 | 1;
@@ -94,9 +95,9 @@ static HELD: AtomicU32 = AtomicU32::new(0);
 static DUE: AtomicBool = AtomicBool::new(false);
 /// The device has something to do.
 static WANTED: AtomicBool = AtomicBool::new(false);
-/// The wake that is under way is an application's own.
-static OWN_WAKE: AtomicBool = AtomicBool::new(false);
 static HAS_GUARD: AtomicBool = AtomicBool::new(false);
+/// What names the guard's region, and says so, in the lower bits of `MPU_RBAR`. Named at every write: the board may use others.
+static GUARD_REGION: AtomicU32 = AtomicU32::new(0);
 /// Why the application gave the processor back: an [`End`].
 static END: AtomicU8 = AtomicU8::new(End::Preempted as u8);
 static WAITS: AtomicBool = AtomicBool::new(false);
@@ -175,6 +176,7 @@ pub fn start() {
             write(MPU_RASR, 0);
             write(MPU_CTRL, read(MPU_CTRL) | MPU_CTRL_ENABLE_WITH_DEFAULT_MAP);
             asm!("dsb", "isb", options(nostack, preserves_flags));
+            GUARD_REGION.store(MPU_RBAR_VALID | (regions - 1), Ordering::Relaxed);
             HAS_GUARD.store(true, Ordering::Relaxed);
         }
     }
@@ -193,9 +195,6 @@ pub fn is_in_application() -> bool {
 /// Ends the slice of the application that runs, at once or when it is held no more; and any that would begin before the next
 /// [`begin_pass`]. For whoever gives the device something to do: an interrupt, an executor's `__pender`.
 pub fn end_slice() {
-    if OWN_WAKE.load(Ordering::Relaxed) && !is_in_handler() {
-        return;
-    }
     WANTED.store(true, Ordering::Relaxed);
     end_now();
 }
@@ -220,14 +219,6 @@ pub fn begin_pass() {
 /// Whether [`end_slice`] was called since the pass began.
 pub(crate) fn is_wanted() -> bool {
     WANTED.load(Ordering::Relaxed)
-}
-
-/// Wakes the task of an application whose slice is over and who goes on later, without [`end_slice`] taking it for something the
-/// device has to do.
-pub fn wake_again(waker: &Waker) {
-    OWN_WAKE.store(true, Ordering::Relaxed);
-    waker.wake_by_ref();
-    OWN_WAKE.store(false, Ordering::Relaxed);
 }
 
 /// While it lives, the slice does not end. Holds nest; they are no lock against interrupts.
@@ -338,7 +329,7 @@ pub(crate) unsafe fn switch_to(context: *mut Context, guard: usize, is_held: boo
     // SAFETY: the guard is aligned to its size, and no one has business there. SysTick is ours.
     unsafe {
         if has_guard() {
-            write(MPU_RBAR, guard as u32);
+            write(MPU_RBAR, guard as u32 | GUARD_REGION.load(Ordering::Relaxed));
             write(MPU_RASR, MPU_RASR_GUARD);
         }
         write(SYST_CSR, 0);
@@ -371,7 +362,10 @@ pub(crate) unsafe fn switch_to(context: *mut Context, guard: usize, is_held: boo
 pub(crate) fn remove_guard() {
     if has_guard() {
         // SAFETY: an empty region.
-        unsafe { write(MPU_RASR, 0) };
+        unsafe {
+            write(MPU_RBAR, GUARD_REGION.load(Ordering::Relaxed));
+            write(MPU_RASR, 0);
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Applications on native stacks of their own, run in slices that PendSV ends, on Cortex-M.
 //!
 //! A [`Slot`] holds one application: its stack, its arena, its account. [`Slot::resume`] lends it the processor for at most a slice,
-//! and says how the slice ended. The caller is the device's main loop, or an executor, to which an application is a future whose poll
-//! is a slice ([`Slot::poll`]). Whoever wakes the executor meanwhile calls [`end_slice`], from an interrupt too, and the slice is over
-//! at once, so what the device itself has to do never waits for an application, however many there are.
+//! and says how the slice ended. The caller is the device's main loop, or a task of its executor. Whoever wakes the executor meanwhile
+//! calls [`end_slice`], from an interrupt too, and the slice is over at once, so what the device itself has to do never waits for an
+//! application, however many there are.
 //!
 //! A slice ends in the middle of whatever the interpreter does, so an endless loop is no trouble. It does not end in a host function,
 //! nor anywhere else that is held ([`hold`]): those are short, or wait by [`suspend`].
@@ -52,8 +52,6 @@ pub use stack::{GUARD_BYTES, StackTooSmall};
 #[cfg(target_os = "none")]
 pub use coroutine::{Coroutine, Fault, SliceEnd, Work};
 #[cfg(target_os = "none")]
-pub use cortex_m::{
-    Hold, begin_pass, end_slice, has_guard, hold, is_in_application, start, suspend, wake_again, with_turns,
-};
+pub use cortex_m::{Hold, begin_pass, end_slice, has_guard, hold, is_in_application, start, suspend, with_turns};
 #[cfg(target_os = "none")]
 pub use slot::{Failed, Slot};

@@ -5,13 +5,12 @@ use alloc::format;
 use alloc::sync::Arc;
 use core::fmt;
 use core::sync::atomic::Ordering;
-use core::task::{Context, Poll};
 
 use wasmbed_runtime::{Application, Budget, Host, Outcome, StartError, Stats, Task};
 
 use crate::clock::Clock;
 use crate::coroutine::{Coroutine, Fault, SliceEnd};
-use crate::cortex_m::{is_wanted, wake_again};
+use crate::cortex_m::is_wanted;
 use crate::driver::{Slices, duration};
 use crate::pace::Pace;
 use crate::shared::Shared;
@@ -129,23 +128,6 @@ impl<C: Clock> Slot<C> {
             SliceEnd::Finished => self.ended(),
             end => end,
         }
-    }
-
-    /// A slice as a poll: ready when the application has ended. One that waits until a time is polled again only when `sleep` has
-    /// made the waker be called then.
-    pub fn poll(
-        &mut self,
-        context: &mut Context<'_>,
-        cycles: u32,
-        sleep: impl FnOnce(u64, &core::task::Waker),
-    ) -> Poll<()> {
-        match self.resume(cycles) {
-            SliceEnd::Finished => return Poll::Ready(()),
-            SliceEnd::Preempted => wake_again(context.waker()),
-            SliceEnd::Waiting { until: Some(until) } => sleep(until, context.waker()),
-            SliceEnd::Waiting { until: None } => {}
-        }
-        Poll::Pending
     }
 
     fn ended(&mut self) -> SliceEnd {

@@ -93,6 +93,8 @@ fn guard(on: bool) {
             mpu.rnr.write(0);
             mpu.rbar.write(BASE);
             mpu.rasr.write(if on { REGION } else { 0 });
+            // On, with the default map beside it: before slices start, nobody else has switched it on.
+            mpu.ctrl.modify(|control| control | 0b101);
         });
     }
     cortex_m::asm::dsb();

@@ -18,5 +18,5 @@ pub fn set(unix_ms: Option<u64>) {
 #[must_use]
 pub fn unix_time_ms() -> Option<u64> {
     let start = critical_section::with(|cs| START.borrow(cs).get())?;
-    Some(start + Instant::now().as_millis())
+    Some(start.saturating_add(Instant::now().as_millis()))
 }

@@ -211,6 +211,9 @@ impl<F: Flash, A: Applications> Device<'_, F, A> {
                 Action::Flash(action) => {
                     let result = flash::perform(&mut self.flash, &action).await;
                     self.agent.handle(Event::Flash { id: action.id(), result }, now());
+                    // One erase follows another where a module is replaced: neither the watchdog nor the network waits for all.
+                    (self.feed)();
+                    embassy_futures::yield_now().await;
                 }
                 Action::Start(start) => {
                     let run = start.instance;

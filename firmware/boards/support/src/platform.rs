@@ -29,7 +29,8 @@ impl Platform {
     fn tell(&self, event: ApplicationEvent) {
         let mut event = (self.instance, event);
         while let Err(TrySendError::Full(unsent)) = EVENTS.try_send(event) {
-            if self.stopping.load(Ordering::Relaxed) {
+            // What it says at last when it is given up, it says on the device's own stack, where nobody can wait.
+            if self.stopping.load(Ordering::Relaxed) || !wasmbed_slices::is_in_application() {
                 return;
             }
             wasmbed_slices::suspend(None);

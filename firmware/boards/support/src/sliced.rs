@@ -132,14 +132,14 @@ impl Applications for Sliced {
             args: arguments,
             env: environment,
         };
-        let arena = limits.memory as usize + ARENA_SPARE;
+        let arena = (limits.memory as usize).saturating_add(ARENA_SPARE);
+        let free = self.means.memory.free();
         let no_room = || {
             format!(
-                "it needs {} bytes of memory (its config.memoryLimit and {} for its stack and account), and {} are free \
-                 on this device",
-                arena + STACK,
+                "it needs {} bytes of memory (its config.memoryLimit and {} for its stack and account), and {free} are free \
+                 on this device, perhaps in pieces: lower the limit, or give it fewer applications",
+                arena.saturating_add(STACK),
                 ARENA_SPARE + STACK,
-                self.means.memory.free()
             )
         };
         let stack = self.means.memory.piece(STACK).ok_or_else(no_room)?;
@@ -182,8 +182,7 @@ impl Turns {
         let count = runs.len();
         let mut left = Left::Nothing;
         let mut had_turn = false;
-        for offset in 0..count {
-            let index = (self.next + offset) % count;
+        for index in in_turn(self.next, count) {
             let run = &mut runs[index];
             let ready = match run.waits {
                 Waits::No => true,
@@ -224,6 +223,11 @@ impl Turns {
         // Who could not be told the end of is told at the next pass, which the device loop's listening brings.
         if runs.len() < before { Left::Busy } else { left }
     }
+}
+
+/// All of `count`, each once, beginning with the one whose turn it is.
+fn in_turn(next: usize, count: usize) -> impl Iterator<Item = usize> {
+    (0..count).map(move |offset| (next + offset) % count)
 }
 
 impl Left {
@@ -267,6 +271,23 @@ fn last_event(outcome: &Outcome) -> ApplicationEvent {
         Outcome::Trapped { reason } => ApplicationEvent::Trapped { reason: reason.clone() },
         Outcome::MemoryLimit { .. } | Outcome::StackOverflow { .. } => {
             ApplicationEvent::Trapped { reason: outcome.to_string() }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_has_a_turn_whoever_had_the_last() {
+        for count in 0..6 {
+            for next in 0..=count {
+                let mut order: Vec<usize> = in_turn(next, count).collect();
+                assert_eq!(order.first().copied(), (count > 0).then(|| next % count));
+                order.sort_unstable();
+                assert!(order.into_iter().eq(0..count), "{next} of {count}");
+            }
         }
     }
 }
