@@ -143,17 +143,12 @@ impl Builds {
     /// When the repository cannot be read.
     pub(crate) fn state(&mut self, wanted: &Wanted<'_>) -> Result<BuildState, SourceError> {
         self.take_finished();
-        if let Some(message) = too_much(wanted) {
-            self.entries.remove(wanted.application);
-            let failure = Failure { reason: FailureReason::ModuleRefused, message, location: None };
-            return Ok(BuildState::Failed(Arc::new(failure)));
-        }
         let recipe = Recipe::of(wanted);
         if let Some(entry) = self.entries.get_mut(wanted.application) {
             if entry.recipe == recipe && entry.is_current(&self.repository, wanted.tree)? {
                 match &entry.stage {
                     Stage::Running(_) => return Ok(BuildState::Building),
-                    Stage::Built(module) => return Ok(BuildState::Built(module.within(wanted.boards))),
+                    Stage::Built(module) => return Ok(BuildState::Built(*module)),
                     Stage::Failed { failure, again } if again.is_none_or(|at| at > Instant::now()) => {
                         return Ok(BuildState::Failed(Arc::clone(failure)));
                     }
@@ -164,7 +159,10 @@ impl Builds {
             }
         }
         match &recipe {
-            Recipe::Given(..) => Ok(self.take_given(wanted, recipe)),
+            Recipe::Given(_, limits) => {
+                let limits = limits.clone();
+                Ok(self.take_given(wanted, recipe, &limits))
+            }
             Recipe::Source { .. } => {
                 self.start(wanted, recipe);
                 Ok(BuildState::Building)
@@ -240,14 +238,13 @@ impl Builds {
         self.entries.insert(Arc::clone(wanted.application), entry);
     }
 
-    fn take_given(&mut self, wanted: &Wanted<'_>, recipe: Recipe) -> BuildState {
-        let limits = limits(wanted.spec, wanted.boards);
+    fn take_given(&mut self, wanted: &Wanted<'_>, recipe: Recipe, limits: &Limits) -> BuildState {
         let bytes = wanted.spec.wasm_bytes.clone().unwrap_or_default();
-        let kept = self.client.keep_given(bytes.0, &limits);
+        let kept = self.client.keep_given(bytes.0, limits);
         let (stage, state) = match kept {
             Ok(Ok(module)) => {
-                let module = Module::of(&module);
-                (Stage::Built(module), BuildState::Built(module.within(wanted.boards)))
+                let module = Module::of(&module, limits);
+                (Stage::Built(module), BuildState::Built(module))
             }
             Ok(Err(refused)) => failed(FailureReason::ModuleRefused, refused.to_string(), None),
             Err(error) => failed(FailureReason::BuilderFailed, error.to_string(), Some(Instant::now() + RETRY)),
@@ -330,19 +327,14 @@ impl Recipe {
 }
 
 impl Module {
-    fn of(module: &wasmbed_builder::Module) -> Self {
+    fn of(module: &wasmbed_builder::Module, limits: &Limits) -> Self {
+        // That it fits was seen when it was checked.
+        let most = limits.boards.iter().map(|room| room.bytes).min().unwrap_or(u64::MAX);
         Self {
             digest: Digest::from_bytes(*module.digest().as_bytes()),
             size: u32::try_from(module.bytes().len()).unwrap_or(u32::MAX),
-            memory: sufficient(module.needs()),
+            memory: sufficient(module.needs()).min(most),
         }
-    }
-
-    /// With no more memory than each of its boards can give; that it fits there was seen when it was checked.
-    fn within(mut self, boards: &[DeclaredBoard]) -> Self {
-        let most = boards.iter().map(|(_, memory)| memory.largest_limit()).min().unwrap_or(u64::MAX);
-        self.memory = self.memory.min(most);
-        self
     }
 }
 
@@ -392,7 +384,9 @@ async fn build(
         .build(&request, |progress| tracing::debug!(application, %progress, "building"))
         .await
         .map(|outcome| match outcome {
-            BuildOutcome::Built(built) => Outcome::Built { module: Module::of(&built.module), cached: built.cached },
+            BuildOutcome::Built(built) => {
+                Outcome::Built { module: Module::of(&built.module, &request.limits), cached: built.cached }
+            }
             BuildOutcome::Failed(failure) => Outcome::Failed(failure),
         })
         .map_err(|error| error.to_string())
@@ -415,10 +409,10 @@ fn limits(spec: &ApplicationSpec, boards: &[DeclaredBoard]) -> Limits {
     Limits { memory_bytes: declared.memory_bytes, boards: boards.collect(), ..Limits::default() }
 }
 
-/// Why a declared limit cannot be given on one of the boards.
-fn too_much(wanted: &Wanted<'_>) -> Option<String> {
-    let limit = wanted.spec.config.as_ref()?.memory_limit?.bytes();
-    let (board, memory) = wanted.boards.iter().find(|(_, memory)| memory.largest_limit() < limit)?;
+/// Why the limit that is declared cannot be given on one of the boards.
+pub(crate) fn too_much(spec: &ApplicationSpec, boards: &[DeclaredBoard]) -> Option<String> {
+    let limit = spec.config.as_ref()?.memory_limit?.bytes();
+    let (board, memory) = boards.iter().find(|(_, memory)| memory.largest_limit() < limit)?;
     let most = memory.largest_limit();
     Some(format!(
         "config.memoryLimit is {limit} bytes, and {board} has {most} for an application: lower it, or leave it out for \

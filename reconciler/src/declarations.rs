@@ -34,8 +34,8 @@ pub struct Declarations {
     deprecated: BTreeMap<ObjectId, String>,
     /// Folders that applications are built from, from the fleet's folder.
     sources: Vec<String>,
-    /// The devices of each board that has bounds, once somebody asked.
-    boards: OnceLock<BTreeMap<DeclaredBoard, Vec<Arc<str>>>>,
+    /// The boards of each application, found when the first is asked for: once for what is declared, and not at each pass.
+    boards: OnceLock<BTreeMap<Arc<str>, Vec<DeclaredBoard>>>,
 }
 
 /// A board, and what it has for applications.
@@ -215,21 +215,25 @@ impl Declarations {
     }
 
     /// The boards an application is for, each once, and what they have for applications.
-    pub(crate) fn boards_of(&self, spec: &ApplicationSpec) -> Vec<DeclaredBoard> {
-        let boards = self.boards.get_or_init(|| {
-            let mut boards: BTreeMap<_, Vec<Arc<str>>> = BTreeMap::new();
-            for (name, device) in self.devices() {
-                if let Some(memory) = device.spec.memory() {
-                    boards.entry((device.spec.board(), memory)).or_default().push(Arc::clone(name));
-                }
+    pub(crate) fn boards_of(&self, application: &str) -> &[DeclaredBoard] {
+        let boards = self.boards.get_or_init(|| self.find_boards());
+        boards.get(application).map_or(&[], Vec::as_slice)
+    }
+
+    /// The boards of every application that is for any.
+    fn find_boards(&self) -> BTreeMap<Arc<str>, Vec<DeclaredBoard>> {
+        let mut devices: BTreeMap<DeclaredBoard, Vec<(&Arc<str>, &Device)>> = BTreeMap::new();
+        for (name, device) in self.devices() {
+            if let Some(memory) = device.spec.memory() {
+                devices.entry((device.spec.board(), memory)).or_default().push((name, device));
             }
-            boards
-        });
-        let is_target = |name: &Arc<str>| {
-            let device = self.device(&ObjectId { kind: Kind::Device, name: Arc::clone(name) });
-            device.is_some_and(|device| spec.targets(name, device.labels()))
+        }
+        let boards_of = |spec: &ApplicationSpec| -> Vec<DeclaredBoard> {
+            let is_target = |(name, device): &(&Arc<str>, &Device)| spec.targets(name, device.labels());
+            devices.iter().filter(|(_, of)| of.iter().any(is_target)).map(|(board, _)| *board).collect()
         };
-        boards.iter().filter(|(_, devices)| devices.iter().any(is_target)).map(|(board, _)| *board).collect()
+        let all = self.applications().map(|(name, spec)| (Arc::clone(name), boards_of(spec)));
+        all.filter(|(_, boards)| !boards.is_empty()).collect()
     }
 
     /// The declared devices.

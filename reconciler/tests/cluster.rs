@@ -212,7 +212,9 @@ async fn an_application_that_no_board_of_its_targets_can_hold_is_held_with_the_n
     let limited = format!("{other}  config: {{memoryLimit: 128Ki}}\n");
     world.repository.write("fleet/other.yaml", &limited).push("more than the board has");
     world.reconcile().await;
-    let what = world.status().await.held[0].message.clone();
+    let held = world.status().await.held.remove(0);
+    assert_eq!((held.file.as_deref(), held.line), (Some("fleet/other.yaml"), Some(1)));
+    let what = held.message;
     assert!(what.contains("config.memoryLimit is 131072 bytes, and Stm32F4Disco has 61440"), "{what}");
 
     world.repository.write("fleet/other.yaml", &application("other", &["d1"], 3)).push("another device");

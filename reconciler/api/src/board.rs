@@ -94,6 +94,10 @@ mod tests {
             assert_eq!(board.memory().expect("a board").applications, given << 10, "{board}");
         }
         let given = kibibytes("netduinoplus2/src/upper.rs", "const SIZE: usize = ");
+        let beside = ["const STACK: usize = ", "const ARENA_SPARE: usize = "];
+        let beside: u64 = beside.map(|name| kibibytes("support/src/sliced.rs", name)).iter().sum();
+        assert_eq!(APPLICATION_OVERHEAD, beside << 10, "what the firmware takes beside a limit");
+        assert_eq!(INTERPRETER_STACK, kibibytes("../runtime/src/application.rs", "            stack: ") << 10);
         let played = DeviceSpec {
             mcu_type: Some(McuType::Stm32F4Disco),
             emulation: Some(Emulation { backend: Some(Backend::Qemu), running: None }),

@@ -13,7 +13,7 @@ use wasmbed_api::declarations::Object;
 use wasmbed_api::{ApplicationSpec, FleetSpec, Held};
 
 use super::{Accepted, Reconciler, Work};
-use crate::build::{BuildState, Wanted};
+use crate::build::{BuildState, Wanted, too_much};
 use crate::cluster::Watched;
 use crate::declarations::{Declarations, manifest};
 use crate::error::ReconcileError;
@@ -76,14 +76,18 @@ impl Reconciler {
         for (name, standing) in &standings {
             match (&standing.build, &standing.refused) {
                 (BuildState::Building, _) => outcome.building.push(name.to_string()),
-                (_, Some(refused)) => outcome.held.push(Held {
-                    revision: revision.clone(),
-                    application: name.parse().ok(),
-                    reason: "ReleaseRefused".to_owned(),
-                    message: refused.clone(),
-                    file: None,
-                    line: None,
-                }),
+                (_, Some(refused)) => {
+                    let id = ObjectId { kind: Kind::Application, name: Arc::clone(name) };
+                    let place = declarations.desired.get(&id).map(|desired| &desired.place);
+                    outcome.held.push(Held {
+                        revision: revision.clone(),
+                        application: name.parse().ok(),
+                        reason: "ReleaseRefused".to_owned(),
+                        message: refused.clone(),
+                        file: place.map(|place| place.file.to_string()),
+                        line: place.map(|place| place.line).filter(|line| *line > 0),
+                    });
+                }
                 (BuildState::Failed(failure), None) => {
                     outcome.held.push(status::held_application(&revision, name, failure));
                 }
@@ -137,16 +141,18 @@ impl Reconciler {
         for (name, spec) in declarations.applications() {
             let id = ObjectId { kind: Kind::Application, name: Arc::clone(name) };
             let desired = &declarations.desired[&id];
+            let boards = declarations.boards_of(name);
             let build = builds.state(&Wanted {
                 application: name,
                 spec,
                 fingerprint: desired.fingerprint,
-                boards: &declarations.boards_of(spec),
+                boards,
                 tree: accepted.revision.tree,
                 folder: &accepted.folder,
             })?;
-            let mut refused = None;
+            let mut refused = too_much(spec, boards);
             if let BuildState::Built(module) = build
+                && refused.is_none()
                 && !self.works.get(name).is_some_and(|w| w.desired == *desired && w.signed.module == module)
             {
                 match Signed::new(fleet, name, spec, module, &self.release_key) {
