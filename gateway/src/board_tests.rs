@@ -10,7 +10,7 @@ fn board(now: Instant) -> Board {
 }
 
 fn known(status: DeviceStatus) -> Known {
-    Known { key: Some(PublicKey([1; 32])), key_is_emulated: false, pairing: None, status }
+    Known { key: Some(PublicKey([1; 32])), pairing: None, status }
 }
 
 fn session(replica: &str, counter: i64) -> Option<DeviceSession> {

@@ -11,8 +11,6 @@ use crate::session::Standing;
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     pub(crate) key: Option<PublicKey>,
-    /// Whether the key is the one its emulator made, and not a declared one.
-    pub(crate) key_is_emulated: bool,
     pub(crate) pairing: Option<Pairing>,
     /// The status as it was last seen.
     pub(crate) status: DeviceStatus,
@@ -35,16 +33,19 @@ pub(crate) struct Directory {
 
 impl Directory {
     /// A Device is there, or is another than before.
-    pub(crate) fn apply(&mut self, device: Device) -> Change {
+    pub(crate) fn apply(&mut self, mut device: Device) -> Change {
         let Some(name) = device.metadata.name.clone() else {
             return Change::default();
         };
         let known = self.devices.get(&name);
         let before = known.and_then(|known| known.key);
-        let key_is_emulated = device.spec.public_key.is_none() && device.spec.is_emulated();
         // A status is only a view: one that somebody deletes takes no key away, its emulator writes it again.
-        let kept = before.filter(|_| key_is_emulated && known.is_some_and(|known| known.key_is_emulated));
-        let key = device.key().map(|key| PublicKey(*key.as_bytes())).or(kept);
+        if let Some(key) = known.and_then(|known| known.status.public_key)
+            && device.spec.is_emulated()
+        {
+            device.status.get_or_insert_default().public_key.get_or_insert(key);
+        }
+        let key = device.key().map(|key| PublicKey(*key.as_bytes()));
         let mut change = Change { keys: BTreeSet::new(), devices: [name.clone()].into() };
         if before != key {
             change.keys.extend(before.into_iter().chain(key));
@@ -53,8 +54,7 @@ impl Directory {
                 self.owners.entry(key).or_default().insert(name.clone());
             }
         }
-        let status = device.status.unwrap_or_default();
-        let known = Known { key, key_is_emulated, pairing: device.spec.pairing, status };
+        let known = Known { key, pairing: device.spec.pairing, status: device.status.unwrap_or_default() };
         self.devices.insert(name, known);
         change
     }

@@ -39,7 +39,6 @@ fn is_pending(verdict: &Verdict) -> bool {
 fn declared(code: &Code, until: Option<i64>) -> Known {
     Known {
         key: None,
-        key_is_emulated: false,
         pairing: Some(wasmbed_api::Pairing {
             public_key: wasmbed_api::PublicKey::from_bytes(code.key().public().0),
             until: until.map(|seconds| Time(Timestamp::from_second(seconds).unwrap())),
