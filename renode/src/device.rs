@@ -51,9 +51,6 @@ pub enum StartError {
     /// Its flash cannot be used.
     #[error(transparent)]
     Flash(#[from] FlashFileError),
-    /// No firmware of its board says where its identity belongs.
-    #[error("where the firmware of {0} keeps a device's identity is not settled yet: the board cannot be provisioned")]
-    NoRegion(&'static str),
     /// Its folder cannot be used.
     #[error("cannot use {}: {source}", path.display())]
     Folder {
@@ -84,7 +81,7 @@ impl EmulatedDevice {
         let mut folder = std::fs::DirBuilder::new();
         folder.recursive(true).mode(0o700);
         folder.create(&self.folder).map_err(|source| StartError::Folder { path: self.folder.clone(), source })?;
-        let region = self.emulated.machine.region().ok_or(StartError::NoRegion(self.emulated.machine.name()))?;
+        let region = self.emulated.machine.region();
         match self.emulated.machine {
             Machine::Qemu(QemuMachine::NetduinoPlus2) => self.start_netduino(region),
             Machine::Qemu(machine) => self.start_mps2(machine, region),
@@ -114,7 +111,7 @@ impl EmulatedDevice {
                 }
             }
             Network::Link(_) => {
-                let options = link::options(&self.name, &self.gateways);
+                let options = link::options(&self.name, &self.gateways, Some(self.output.clone()));
                 tasks.0.spawn(link::serve_terminal(self.folder.join(renode::LINK), options));
             }
         }
@@ -128,7 +125,9 @@ impl EmulatedDevice {
             folder: Some(self.folder.clone()),
             output: self.folder.join("renode.log"),
         };
-        tasks.0.spawn(keep_uart(self.folder.join(renode::UART), self.output.clone()));
+        if machine.log().is_some() {
+            tasks.0.spawn(keep_uart(self.folder.join(renode::UART), self.output.clone()));
+        }
         let mut provisioning = self.guest_provisioning();
         if matches!(machine.network(), Network::Ethernet(_)) {
             // Nobody in its network gives it an address.
@@ -159,7 +158,7 @@ impl EmulatedDevice {
         // Before QEMU starts, which connects at once.
         let listener = listen(&self.folder, qemu::LINK)
             .map_err(|source| StartError::Folder { path: self.folder.join(qemu::LINK), source })?;
-        tasks.0.spawn(link::serve_socket(listener, link::options(&self.name, &self.gateways)));
+        tasks.0.spawn(link::serve_socket(listener, link::options(&self.name, &self.gateways, None)));
         let path = self.folder.join(qemu::RECORDS);
         let provisioning = self.guest_provisioning();
         let load = move || {

@@ -103,7 +103,6 @@ impl EmulatorError {
             Self::Start(StartError::Flash(FlashFileError::Damaged { .. })) => "FlashDamaged",
             Self::Start(StartError::Flash(FlashFileError::InUse { .. })) => "FlashInUse",
             Self::Ended { .. } => "Ended",
-            Self::Start(StartError::NoRegion(_)) => "BoardNotRunnable",
             _ => "CannotStart",
         }
     }

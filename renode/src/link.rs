@@ -1,7 +1,8 @@
 //! The host's end of a guest's UART link.
 
 use std::future::pending;
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio::net::UnixListener;
 use wasmbed_api::Endpoint;
 use wasmbed_link::{Event, Gateway, Options, Port};
 
+use crate::process::open_output;
 use crate::qemu::gateway_address;
 
 /// After an accept that failed, which happens when this process has too many files open.
@@ -40,24 +42,30 @@ pub(crate) async fn serve_terminal(path: PathBuf, options: Options) {
     }
 }
 
-/// What the guest `name` may reach: its gateways, by the addresses that it is provisioned with.
-pub(crate) fn options(name: &str, gateways: &[Endpoint]) -> Options {
+/// What the guest `name` may reach: its gateways, by the addresses that it is provisioned with. `log` keeps what it logs over the
+/// link, where it has no other UART for that.
+pub(crate) fn options(name: &str, gateways: &[Endpoint], log: Option<PathBuf>) -> Options {
     let gateway =
         |(index, gateway): (u8, &Endpoint)| Gateway { named: gateway_address(index), address: gateway.to_string() };
     let device = name.to_owned();
     Options {
         gateways: (0..).zip(gateways).map(gateway).collect(),
-        observer: Arc::new(move |event| tell(&device, &event)),
+        observer: Arc::new(move |event| tell(&device, &event, log.as_deref())),
     }
 }
 
-fn tell(device: &str, event: &Event) {
+fn tell(device: &str, event: &Event, log: Option<&Path>) {
     match event {
         Event::Refused { address, reason } => {
             tracing::warn!(device, ?address, ?reason, "a device was not connected over its link");
         }
-        // Its log is on a UART of its own, too.
-        Event::Log { .. } => {}
+        Event::Log { text, .. } => {
+            // Without one, its log is on a UART of its own, too.
+            let Some(log) = log else { return };
+            if let Err(error) = open_output(log).and_then(|mut log| writeln!(log, "{text}")) {
+                tracing::warn!(device, %error, log = %log.display(), "what a device logged cannot be kept");
+            }
+        }
         event => tracing::debug!(device, ?event, "a UART link"),
     }
 }

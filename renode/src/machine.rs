@@ -115,20 +115,21 @@ impl Machine {
         }
     }
 
-    /// Where its persistent region lies; none as long as no firmware of the board says so.
+    /// Where the firmware has its persistent region (`firmware/boards/chip-flash/src/map.rs` for boards of silicon).
     #[must_use]
-    pub fn region(self) -> Option<Region> {
-        let region = |address, unit| Some(Region { address, unit });
+    pub fn region(self) -> Region {
+        let region = |address, unit| Region { address, unit };
         match self {
             Self::Qemu(QemuMachine::Mps2An385 | QemuMachine::Mps2An386) => region(0x2100_0000, 4_096),
             Self::Qemu(QemuMachine::Mps2An500) => region(0x6000_0000, 4_096),
             // In RAM, at its end: the flash of this machine is ROM.
             Self::Qemu(QemuMachine::NetduinoPlus2) => region(0x2001_F000, 2_048),
-            // The upper half of 1 MiB of flash, pages of 4 KiB.
-            Self::Renode(RenodeMachine::ArduinoNano33Ble | RenodeMachine::Nrf52840Dk | RenodeMachine::FrdmK64f) => {
-                region(0x0008_0000, 4_096)
-            }
-            Self::Renode(RenodeMachine::Stm32F4Discovery | RenodeMachine::Stm32F746gDiscovery) => None,
+            Self::Renode(RenodeMachine::ArduinoNano33Ble | RenodeMachine::Nrf52840Dk) => region(0x000B_0000, 4_096),
+            Self::Renode(RenodeMachine::FrdmK64f) => region(0x000C_0000, 4_096),
+            // The identity has a sector of 16 KiB of its own; the seed begins the next.
+            Self::Renode(RenodeMachine::Stm32F4Discovery) => region(0x0800_4000, 16_384),
+            // In the quad SPI flash.
+            Self::Renode(RenodeMachine::Stm32F746gDiscovery) => region(0x9000_0000, 4_096),
         }
     }
 
@@ -241,6 +242,33 @@ mod tests {
             assert_eq!(Machine::named(expected.name()), Some(expected));
         }
         assert_eq!(Machine::named("esp32"), None);
+    }
+
+    #[test]
+    fn a_board_is_provisioned_where_its_firmware_looks() {
+        let map = concat!(env!("CARGO_MANIFEST_DIR"), "/../firmware/boards/chip-flash/src/map.rs");
+        let map = std::fs::read_to_string(map).expect("the boards' map");
+        let boards = [
+            (RenodeMachine::ArduinoNano33Ble, "NRF52840"),
+            (RenodeMachine::Nrf52840Dk, "NRF52840"),
+            (RenodeMachine::FrdmK64f, "MK64F"),
+            (RenodeMachine::Stm32F4Discovery, "STM32F407"),
+            (RenodeMachine::Stm32F746gDiscovery, "STM32F746G_DISCO"),
+        ];
+        let number = |text: &str| match text.strip_prefix("0x") {
+            Some(digits) => u32::from_str_radix(&digits.replace('_', ""), 16).expect("hexadecimal"),
+            None => text.strip_suffix(" * KIB").expect("in KiB").parse::<u32>().expect("a number") * 1_024,
+        };
+        for (machine, layout) in boards {
+            let layout = map.split_once(&format!("pub const {layout}: Layout")).expect("a layout").1;
+            let pieces = layout.split_once("pieces: &[").expect("pieces").1.split("address: ").skip(1);
+            let mut pieces = pieces.map(|piece| number(piece.split_once(',').expect("an address").0));
+            let region = Machine::Renode(machine).region();
+            assert_eq!(pieces.next(), Some(region.address), "{machine:?}");
+            if machine == RenodeMachine::Stm32F4Discovery {
+                assert_eq!(pieces.next(), Some(region.address + region.unit), "the seed of {machine:?}");
+            }
+        }
     }
 
     #[test]

@@ -41,7 +41,11 @@ pub fn run_in_network(
     arguments: Vec<OsString>,
 ) -> io::Result<ExitStatus> {
     let (user, group) = (geteuid(), getegid());
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).map_err(|error| {
+        io::Error::other(format!(
+            "this user may make no network namespace ({error}); docs/getting-started.md says what to do where no sandbox starts"
+        ))
+    })?;
     // Root in here is this user outside: no more than before, except over this network.
     std::fs::write("/proc/self/setgroups", "deny")?;
     std::fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
@@ -63,7 +67,10 @@ pub fn run_in_network(
 /// Loopback, and a TAP where there are gateways: a guest with a link needs none.
 fn make_network(gateways: usize) -> io::Result<()> {
     let ip = |words: &str| {
-        let output = Command::new("ip").args(words.split(' ')).output()?;
+        let output = Command::new("ip")
+            .args(words.split(' '))
+            .output()
+            .map_err(|error| io::Error::other(format!("the program ip (Debian package iproute2): {error}")))?;
         let said = String::from_utf8_lossy(&output.stderr);
         output.status.success().then_some(()).ok_or_else(|| io::Error::other(format!("ip {words}: {}", said.trim())))
     };

@@ -52,12 +52,13 @@ impl RenodeMachine {
         }
     }
 
-    /// The UART of the log.
+    /// The UART of the log; none where the log comes over the link.
     #[must_use]
-    pub fn log(self) -> &'static str {
+    pub fn log(self) -> Option<&'static str> {
         match self {
-            Self::ArduinoNano33Ble | Self::Nrf52840Dk | Self::FrdmK64f => "uart0",
-            Self::Stm32F4Discovery | Self::Stm32F746gDiscovery => "usart1",
+            Self::ArduinoNano33Ble | Self::Nrf52840Dk | Self::Stm32F4Discovery => None,
+            Self::FrdmK64f => Some("uart0"),
+            Self::Stm32F746gDiscovery => Some("usart1"),
         }
     }
 
@@ -65,7 +66,7 @@ impl RenodeMachine {
     #[must_use]
     pub fn network(self) -> Network {
         match self {
-            Self::ArduinoNano33Ble | Self::Nrf52840Dk => Network::Link("uart1"),
+            Self::ArduinoNano33Ble | Self::Nrf52840Dk => Network::Link("uart0"),
             Self::Stm32F4Discovery => Network::Link("usart2"),
             Self::Stm32F746gDiscovery => Network::Ethernet("ethernet"),
             Self::FrdmK64f => Network::Ethernet("eth"),
@@ -82,10 +83,10 @@ pub fn script(machine: RenodeMachine) -> String {
         format!("machine LoadPlatformDescription @{PLATFORM}"),
         format!("sysbus LoadELF @{IMAGE}"),
     ];
-    if let Some(region) = Machine::Renode(machine).region() {
-        lines.push(format!("sysbus LoadBinary @{RECORDS} {:#010X}", region.address));
+    lines.push(format!("sysbus LoadBinary @{RECORDS} {:#010X}", Machine::Renode(machine).region().address));
+    if let Some(log) = machine.log() {
+        lines.push(format!("sysbus.{log} CreateFileBackend @{UART} true"));
     }
-    lines.push(format!("sysbus.{} CreateFileBackend @{UART} true", machine.log()));
     match machine.network() {
         Network::Link(uart) => {
             // A terminal in the device's folder, and not a socket: nobody else on this computer may open it.
