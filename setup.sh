@@ -50,7 +50,7 @@ for component in clippy rustfmt rust-src; do
     fi
 done
 targets=$(rustup target list --toolchain "$toolchain" --installed)
-for target in wasm32-unknown-unknown wasm32-wasip1 thumbv7m-none-eabi thumbv7em-none-eabi thumbv7em-none-eabihf; do
+for target in wasm32-unknown-unknown wasm32-wasip1 thumbv7m-none-eabi thumbv7em-none-eabihf; do
     if ! printf '%s\n' "$targets" | grep -q "^$target\$"; then
         say "adding the target $target to Rust $toolchain"
         rustup target add --toolchain "$toolchain" "$target" >/dev/null 2>&1 ||

@@ -17,7 +17,7 @@ struct Check {
     /// The command that shows it is there and works; its first line of output is shown.
     command: &'static [&'static str],
     /// What its output must hold, beyond success.
-    holds: Option<&'static str>,
+    holds: &'static [&'static str],
     /// What is lost without it; nothing works without it if `needed`.
     without: &'static str,
     install: &'static str,
@@ -33,7 +33,7 @@ const CHECKS: [Check; 12] = [
     Check {
         name: "git",
         command: &["git", "--version"],
-        holds: None,
+        holds: &[],
         without: "no example fleet, no `wasmbed enroll`, no repository over ssh",
         install: "apt-get install git",
         needed: true,
@@ -41,7 +41,7 @@ const CHECKS: [Check; 12] = [
     Check {
         name: "C compiler",
         command: &["sh", "-c", C_COMPILER],
-        holds: None,
+        holds: &[],
         without: "Wasmbed itself cannot be built, nor an application with a build script or a procedural macro",
         install: "apt-get install gcc libc6-dev",
         needed: false,
@@ -49,7 +49,7 @@ const CHECKS: [Check; 12] = [
     Check {
         name: "Rust toolchain",
         command: &["rustup", "run", TOOLCHAIN, "rustc", "--version"],
-        holds: None,
+        holds: &[],
         without: "no application is built from source; modules that are there run on",
         install: "rustup toolchain install 1.95.0",
         needed: true,
@@ -57,7 +57,7 @@ const CHECKS: [Check; 12] = [
     Check {
         name: "Rust library sources",
         command: &["rustup", "component", "list", "--installed", "--toolchain", TOOLCHAIN],
-        holds: Some("rust-src"),
+        holds: &["rust-src"],
         without: "no application is built from source",
         install: "rustup component add rust-src --toolchain 1.95.0",
         needed: true,
@@ -65,7 +65,7 @@ const CHECKS: [Check; 12] = [
     Check {
         name: "target wasm32-wasip1",
         command: &["rustup", "target", "list", "--installed", "--toolchain", TOOLCHAIN],
-        holds: Some("wasm32-wasip1"),
+        holds: &["wasm32-wasip1"],
         without: "no application with `target: wasm32-wasip1` is built",
         install: "rustup target add wasm32-wasip1 --toolchain 1.95.0",
         needed: false,
@@ -88,7 +88,7 @@ const CHECKS: [Check; 12] = [
             "echo",
             "a sandbox starts",
         ],
-        holds: None,
+        holds: &[],
         without: "no application is built from source: builds run only in a sandbox",
         install: "apt-get install bubblewrap; where it is there and does not work, this user may make no user namespaces: \
                   see docs/getting-started.md, \"If no sandbox starts\"",
@@ -97,7 +97,7 @@ const CHECKS: [Check; 12] = [
     Check {
         name: "wasm-opt",
         command: &["wasm-opt", "--version"],
-        holds: None,
+        holds: &[],
         without: "no application is built from source: modules are optimised for size by it",
         install: "apt-get install binaryen",
         needed: true,
@@ -105,7 +105,7 @@ const CHECKS: [Check; 12] = [
     Check {
         name: "kubectl",
         command: &["kubectl", "version", "--client"],
-        holds: None,
+        holds: &[],
         without: "no `kubectl get`; `wasmbed status` shows the same",
         install: "see https://kubernetes.io/docs/tasks/tools/",
         needed: false,
@@ -113,15 +113,20 @@ const CHECKS: [Check; 12] = [
     Check {
         name: "QEMU",
         command: &["qemu-system-arm", "--version"],
-        holds: None,
+        holds: &[],
         without: "no devices of backend qemu (Mps2An385, Mps2An386, Mps2An500, Stm32F4Disco); those of backend host run",
         install: "apt-get install qemu-system-arm",
         needed: false,
     },
     Check {
         name: "gcc-arm-none-eabi",
-        command: &["arm-none-eabi-gcc", "--version"],
-        holds: None,
+        // A compiler without the C library's parts compiles no firmware.
+        command: &[
+            "sh",
+            "-c",
+            "test \"$(arm-none-eabi-gcc -print-file-name=libc.a)\" != libc.a && arm-none-eabi-gcc --version",
+        ],
+        holds: &[],
         without: "no firmware is built: the WebAssembly runtime in it is C; images that are there run",
         install: "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi",
         needed: false,
@@ -129,15 +134,15 @@ const CHECKS: [Check; 12] = [
     Check {
         name: "targets thumbv7*",
         command: &["rustup", "target", "list", "--installed", "--toolchain", TOOLCHAIN],
-        holds: Some("thumbv7em-none-eabihf"),
+        holds: &["thumbv7m-none-eabi", "thumbv7em-none-eabihf"],
         without: "no firmware is built; images that are there run",
-        install: "rustup target add thumbv7m-none-eabi thumbv7em-none-eabi thumbv7em-none-eabihf --toolchain 1.95.0",
+        install: "rustup target add thumbv7m-none-eabi thumbv7em-none-eabihf --toolchain 1.95.0",
         needed: false,
     },
     Check {
         name: "Renode",
         command: &["renode", "--version"],
-        holds: None,
+        holds: &[],
         without: "no devices of backend renode (Stm32F746gDisco, FrdmK64f, Nrf52840DK and others); those of backend host run",
         install: "see https://renode.io",
         needed: false,
@@ -211,11 +216,13 @@ fn look(check: &Check) -> Finding {
     let found = match Command::new(check.command[0]).args(&check.command[1..]).output() {
         Ok(output) if output.status.success() => {
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            let line = match check.holds {
-                Some(wanted) => text.lines().find(|line| line.starts_with(wanted)),
-                None => Some(text.lines().next().unwrap_or_default()),
+            let first = text.lines().next().unwrap_or_default().trim();
+            let line_of = |wanted: &&str| text.lines().find(|line| line.starts_with(wanted)).map(str::trim);
+            let lines: Option<Vec<&str>> = match check.holds {
+                [] => Some(vec![first]),
+                wanted => wanted.iter().map(line_of).collect(),
             };
-            line.map(|line| line.trim().to_owned()).ok_or_else(|| "not installed".to_owned())
+            lines.map(|lines| lines.join(", ")).ok_or_else(|| "not installed".to_owned())
         }
         Ok(output) => {
             let error = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -244,7 +251,7 @@ mod tests {
         let check = Check {
             name: "nothing",
             command: &["a-program-that-nobody-has"],
-            holds: None,
+            holds: &[],
             without: "nothing is lost",
             install: "no need to",
             needed: false,

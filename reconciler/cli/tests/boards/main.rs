@@ -5,8 +5,11 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod board;
+mod debugger;
+mod faults;
 mod firmware;
 mod fleet;
+mod hog;
 mod hostile;
 mod idle;
 mod power;
@@ -15,6 +18,9 @@ mod story;
 mod thirty;
 
 // Shared with the tests of first light; not all of it is used here.
+#[allow(dead_code)]
+#[path = "../first_light/count.rs"]
+mod count;
 #[allow(dead_code)]
 #[path = "../first_light/lines.rs"]
 mod lines;

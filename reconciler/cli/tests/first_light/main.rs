@@ -4,10 +4,8 @@
 //! shows. Every wait is for a condition, with a deadline far beyond what it takes.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
-mod boards;
 mod cluster;
 mod count;
-mod debugger;
 mod enrollment;
 mod interrupted;
 mod kubectl;

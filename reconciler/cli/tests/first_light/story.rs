@@ -62,14 +62,14 @@ spec:
 ";
 
 /// Prints its word and a number, twenty times a second.
-pub fn ticker(word: &str) -> String {
+fn ticker(word: &str) -> String {
     format!(
         "fn main() {{\n    for number in 0u32.. {{\n        println!(\"{word} {{number}}\");\n        \
          wasmbed::sleep(core::time::Duration::from_millis(50));\n    }}\n}}\n"
     )
 }
 
-pub fn manifest(name: &str) -> String {
+fn manifest(name: &str) -> String {
     format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
 }
 
