@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
@@ -42,9 +43,7 @@ pub(crate) async fn write(context: &Context, serving: bool) -> bool {
     };
     let seen = declared.status.clone().unwrap_or_default();
     let wanted = status(context, &declared, &seen, serving);
-    // Conditions of others are theirs to write.
-    let ours = seen.conditions.iter().filter(|condition| condition.type_ == condition_types::READY).cloned().collect();
-    if wanted == (GatewayStatus { conditions: ours, ..seen }) {
+    if says(&seen, &wanted) {
         return false;
     }
     let api = Api::<Gateway>::namespaced(context.client.clone(), &context.namespace);
@@ -55,30 +54,39 @@ pub(crate) async fn write(context: &Context, serving: bool) -> bool {
 /// Says in the status why nobody serves this gateway, unless it says so already.
 pub(crate) async fn write_unserved(api: &Api<Gateway>, declared: &Gateway, why: &str) {
     let seen = declared.status.clone().unwrap_or_default();
-    let mut conditions = seen.conditions.clone();
-    conditions.retain(|condition| condition.type_ == condition_types::READY);
-    let ours = GatewayStatus { conditions: conditions.clone(), ..seen.clone() };
-    let generation = declared.metadata.generation;
-    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
-    set_condition(
-        &mut conditions,
-        condition_types::READY,
-        false.into(),
-        "CannotListen",
-        why.to_owned(),
-        generation,
-        now,
-    );
     let wanted = GatewayStatus {
         phase: Some(GatewayPhase::Failed),
+        address: None,
         connected_devices: Some(0),
-        observed_generation: generation,
-        conditions,
-        ..seen
+        observed_generation: declared.metadata.generation,
+        conditions: ready(declared, &seen, false, "CannotListen", why.to_owned()),
+        ..seen.clone()
     };
-    if wanted != ours {
+    if !says(&seen, &wanted) {
         apply(api, &declared.name_any(), &wanted).await;
     }
+}
+
+/// Whether `seen` says what is ours to say as `wanted` does. Conditions of others are theirs to write.
+fn says(seen: &GatewayStatus, wanted: &GatewayStatus) -> bool {
+    let ours = seen.conditions.iter().filter(|condition| condition.type_ == condition_types::READY).cloned().collect();
+    *wanted == GatewayStatus { conditions: ours, ..seen.clone() }
+}
+
+/// Our conditions, once the gateway is as ready as said.
+fn ready(
+    declared: &Gateway,
+    seen: &GatewayStatus,
+    is_ready: bool,
+    reason: &'static str,
+    message: String,
+) -> Vec<Condition> {
+    let mut conditions = seen.conditions.clone();
+    conditions.retain(|condition| condition.type_ == condition_types::READY);
+    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
+    let generation = declared.metadata.generation;
+    set_condition(&mut conditions, condition_types::READY, is_ready.into(), reason, message, generation, now);
+    conditions
 }
 
 async fn apply(api: &Api<Gateway>, name: &str, status: &GatewayStatus) {
@@ -103,19 +111,14 @@ fn status(context: &Context, declared: &Gateway, seen: &GatewayStatus, serving: 
         None => (GatewayPhase::Pending, "Starting", "the gateway reads its identity".to_owned()),
         Some(Ok(_)) => (GatewayPhase::Running, "Serving", format!("devices connect to {}", context.address)),
     };
-    let mut conditions = seen.conditions.clone();
-    conditions.retain(|condition| condition.type_ == condition_types::READY);
-    let ready = phase == GatewayPhase::Running;
-    let generation = declared.metadata.generation;
-    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
-    set_condition(&mut conditions, condition_types::READY, ready.into(), reason, message, generation, now);
+    let conditions = ready(declared, seen, phase == GatewayPhase::Running, reason, message);
     GatewayStatus {
         phase: Some(phase),
         address: Some(context.address.clone()),
         connected_devices: count(context.sessions.opened()),
         enrolled_devices: count(context.directory().enrolled()),
         pending: context.pending().to_status(),
-        observed_generation: generation,
+        observed_generation: declared.metadata.generation,
         conditions,
     }
 }

@@ -206,6 +206,12 @@ impl Playing {
         self.process.state()
     }
 
+    /// The file that what the emulator prints goes to: the device's log, too, where the emulator prints that.
+    #[must_use]
+    pub fn output(&self) -> &Path {
+        self.process.output()
+    }
+
     /// Ends the emulator. Returns once it is gone.
     pub async fn stop(self) {
         self.process.stop().await;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use futures::{StreamExt, stream_select};
+use futures::{FutureExt, StreamExt, stream_select};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::reflector::{self, Store};
@@ -24,7 +24,7 @@ use crate::backends::Backends;
 use crate::device::{EmulatedDevice, Playing, StartError, write_private};
 use crate::flash::FlashFileError;
 use crate::identity::identity;
-use crate::plan::{Emulated, Plan, Player, Run, Wanted, plan};
+use crate::plan::{Emulated, HOST_STANDS_IN, Plan, Player, Run, Wanted, plan};
 use crate::process::{Process, ProcessSpec, ProcessState};
 
 /// The field manager of what an emulator writes.
@@ -125,13 +125,13 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) {
     let (mut listed, mut again) = ([false; 2], false);
     loop {
         tokio::select! {
-            Some(change) = changes.next() => match change {
-                Ok((kind, all)) => listed[kind] |= all,
-                Err(error) => {
-                    tracing::warn!(%error, "the API cannot be watched; trying again");
-                    continue;
+            Some(change) = changes.next() => {
+                note(&mut listed, change);
+                // However many changes came at once, they are brought about in one go.
+                while let Some(Some(change)) = changes.next().now_or_never() {
+                    note(&mut listed, change);
                 }
-            },
+            }
             () = tokio::time::sleep(if again { AGAIN } else { LOOK }) => {}
             () = &mut shutdown => break,
         }
@@ -143,12 +143,22 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) {
     emulator.stop().await;
 }
 
+/// Notes in `listed` which kinds were listed whole.
+fn note(listed: &mut [bool; 2], change: watcher::Result<(usize, bool)>) {
+    match change {
+        Ok((kind, all)) => listed[kind] |= all,
+        Err(error) => tracing::warn!(%error, "the API cannot be watched; trying again"),
+    }
+}
+
 struct Emulator {
     options: Options,
     devices: Api<Device>,
     secrets: Api<Secret>,
     identities: BTreeMap<String, SigningKey>,
     running: BTreeMap<String, Running>,
+    backends: Backends,
+    looked: Instant,
 }
 
 /// A device that runs, and what it was started with.
@@ -170,19 +180,24 @@ impl Emulator {
             secrets: Api::namespaced(options.client.clone(), &options.namespace),
             identities: BTreeMap::new(),
             running: BTreeMap::new(),
+            backends: Backends::find(&options.firmware),
+            looked: Instant::now(),
             options,
         }
     }
 
     /// Brings every device to what is declared; says whether all of it worked.
     async fn bring_to(&mut self, devices: &Store<Device>, gateways: &Store<Gateway>) -> bool {
-        let backends = Backends::find(&self.options.firmware);
+        if self.looked.elapsed() >= LOOK {
+            self.backends = Backends::find(&self.options.firmware);
+            self.looked = Instant::now();
+        }
         let gateways: Vec<Gateway> = gateways.state().iter().map(|gateway| (**gateway).clone()).collect();
         let declared: BTreeMap<String, (Plan, std::sync::Arc<Device>)> = devices
             .state()
             .into_iter()
             .filter(|device| device.metadata.deletion_timestamp.is_none())
-            .filter_map(|device| Some((device.name_any(), (plan(&device, &gateways, &backends)?, device))))
+            .filter_map(|device| Some((device.name_any(), (plan(&device, &gateways, &self.backends)?, device))))
             .collect();
         let gone: Vec<String> = self.running.keys().filter(|name| !declared.contains_key(*name)).cloned().collect();
         for name in gone {
@@ -190,15 +205,16 @@ impl Emulator {
         }
         let mut worked = true;
         for (name, (plan, device)) in declared {
-            if let Err(error) = self.bring_one(&name, &plan, &device).await {
+            worked &= self.bring_one(&name, &plan, &device).await.unwrap_or_else(|error| {
                 tracing::warn!(device = name, %error, "a device cannot be emulated; trying again");
-                worked = false;
-            }
+                false
+            });
         }
         worked
     }
 
-    async fn bring_one(&mut self, name: &str, plan: &Plan, device: &Device) -> Result<(), EmulatorError> {
+    /// Brings a device to its plan, and says so in its status; whether it is what the plan wants.
+    async fn bring_one(&mut self, name: &str, plan: &Plan, device: &Device) -> Result<bool, EmulatorError> {
         let key = match self.identities.get(name) {
             Some(key) => key.clone(),
             None => self.identities.entry(name.to_owned()).or_insert(identity(&self.secrets, name).await?).clone(),
@@ -220,8 +236,14 @@ impl Emulator {
                 message: error.to_string(),
             },
         };
-        self.write_status(name, said, device, &key).await?;
-        brought
+        if self.write_status(name, said, device, &key).await? {
+            match &brought {
+                Err(error) => tracing::warn!(device = name, %error, "a device cannot be emulated; trying again"),
+                Ok(()) if plan.reason == HOST_STANDS_IN => tracing::warn!(device = name, "{}", plan.message),
+                Ok(()) => {}
+            }
+        }
+        Ok(brought.is_ok())
     }
 
     /// Has the device run as `run` says, started anew if it ran otherwise.
@@ -238,7 +260,7 @@ impl Emulator {
         if let Some(running) = self.running.get(name).filter(|running| is_same(running)) {
             let state = running.process.state().borrow().clone();
             return match (state.id, state.last_end) {
-                (None, Some(end)) => Err(EmulatorError::Ended { end, output: self.output(name) }),
+                (None, Some(end)) => Err(EmulatorError::Ended { end, output: running.process.output().to_owned() }),
                 _ => Ok(()),
             };
         }
@@ -294,21 +316,22 @@ impl Emulator {
         self.options.logs.join(format!("device-{name}.log"))
     }
 
-    /// Writes what an emulator says of a Device, where it is not said already.
+    /// Writes what an emulator says of a Device, where it is not said already; whether the condition is another now.
     async fn write_status(
         &self,
         name: &str,
         plan: &Plan,
         device: &Device,
         key: &SigningKey,
-    ) -> Result<(), EmulatorError> {
+    ) -> Result<bool, EmulatorError> {
         let status = device.status.clone().unwrap_or_default();
         let public_key = wasmbed_api::PublicKey::from_bytes(*key.public().as_bytes());
         let (generation, now) = (device.metadata.generation, jiff::Timestamp::now());
         let mut conditions = status.conditions.clone();
         set_condition(&mut conditions, EMULATED, plan.emulated, plan.reason, &plan.message, generation, now);
-        if status.public_key == Some(public_key) && conditions == status.conditions {
-            return Ok(());
+        let is_new = conditions != status.conditions;
+        if status.public_key == Some(public_key) && !is_new {
+            return Ok(false);
         }
         conditions.retain(|condition| condition.type_ == EMULATED);
         let patch = json!({
@@ -316,7 +339,7 @@ impl Emulator {
             "status": { "publicKey": public_key, "conditions": conditions },
         });
         self.devices.patch_status(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch)).await?;
-        Ok(())
+        Ok(is_new)
     }
 
     async fn end(&mut self, name: &str) {
@@ -335,6 +358,13 @@ impl Started {
         match self {
             Self::Host(process) => process.state(),
             Self::Emulator(playing) => playing.state(),
+        }
+    }
+
+    fn output(&self) -> &Path {
+        match self {
+            Self::Host(process) => process.output(),
+            Self::Emulator(playing) => playing.output(),
         }
     }
 

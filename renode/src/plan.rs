@@ -8,6 +8,9 @@ use wasmbed_api::{Backend, Device, Endpoint, Gateway, McuType, Truth, labels};
 use crate::backends::{Backends, Image};
 use crate::machine::{Machine, machine, runs_nowhere};
 
+/// The reason where a process plays a device whose own board cannot be played here.
+pub(crate) const HOST_STANDS_IN: &str = "HostStandsIn";
+
 /// What to do about a Device, and what to say of it in its condition `Emulated`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Plan {
@@ -120,7 +123,7 @@ fn player(
                 "a process plays this device, as its declaration names no backend and {backend} cannot play {board} here: \
                  {missing}; set spec.emulation.backend to choose",
             );
-            Ok((Player::Host, "HostStandsIn", message))
+            Ok((Player::Host, HOST_STANDS_IN, message))
         }
         (Err(missing), _) => Err(missing),
     }

@@ -63,6 +63,7 @@ pub struct ProcessState {
 pub struct Process {
     stop: watch::Sender<bool>,
     state: watch::Receiver<ProcessState>,
+    output: PathBuf,
     task: JoinHandle<()>,
 }
 
@@ -78,8 +79,15 @@ impl Process {
     pub fn start_after(spec: ProcessSpec, prepare: impl FnMut() -> io::Result<()> + Send + 'static) -> Self {
         let (stop, stopped) = watch::channel(false);
         let (tell, state) = watch::channel(ProcessState::default());
+        let output = spec.output.clone();
         let task = tokio::spawn(keep_running(spec, prepare, stopped, tell));
-        Self { stop, state, task }
+        Self { stop, state, output, task }
+    }
+
+    /// The file its output goes to.
+    #[must_use]
+    pub fn output(&self) -> &Path {
+        &self.output
     }
 
     /// What the process is doing, and a way to wait for a change.
