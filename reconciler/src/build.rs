@@ -12,11 +12,9 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{AbortHandle, JoinSet};
 use wasmbed_api::{ApplicationSpec, BuildTarget, Config, Digest, INTERPRETER_STACK, Profile};
-use wasmbed_builder::{
-    BuildOutcome, BuildRequest, Client, Closure, Failure, FailureReason, Limits, Needs, Room, Trust,
-};
+use wasmbed_builder::{BuildOutcome, BuildRequest, Client, Closure, Failure, FailureReason, Limits, Needs, Trust};
 
-use crate::declarations::DeclaredBoard;
+use crate::boards::{DeclaredBoard, limits};
 use crate::plan::Fingerprint;
 use crate::source::{Repository, SourceError};
 pub(crate) use inputs::GitTree;
@@ -395,29 +393,6 @@ async fn build(
 fn failed(reason: FailureReason, message: String, again: Option<Instant>) -> (Stage, BuildState) {
     let failure = Arc::new(Failure { reason, message, location: None });
     (Stage::Failed { failure: Arc::clone(&failure), again }, BuildState::Failed(failure))
-}
-
-/// A module may need what its declaration grants, and what each of its boards has.
-fn limits(spec: &ApplicationSpec, boards: &[DeclaredBoard]) -> Limits {
-    let declared = spec.config.clone().unwrap_or_default().limits();
-    let boards = boards.iter().map(|(board, memory)| Room {
-        board: board.to_string(),
-        bytes: memory.largest_limit(),
-        stack: INTERPRETER_STACK,
-        is_small: memory.is_small(),
-    });
-    Limits { memory_bytes: declared.memory_bytes, boards: boards.collect(), ..Limits::default() }
-}
-
-/// Why the limit that is declared cannot be given on one of the boards.
-pub(crate) fn too_much(spec: &ApplicationSpec, boards: &[DeclaredBoard]) -> Option<String> {
-    let limit = spec.config.as_ref()?.memory_limit?.bytes();
-    let (board, memory) = boards.iter().find(|(_, memory)| memory.largest_limit() < limit)?;
-    let most = memory.largest_limit();
-    Some(format!(
-        "config.memoryLimit is {limit} bytes, and {board} has {most} for an application: lower it, or leave it out for \
-         what the module needs"
-    ))
 }
 
 /// Bytes of memory that suffice for a module: what it is known to take, and an eighth more, because pointers are larger on a

@@ -12,11 +12,12 @@ use std::sync::{Arc, OnceLock};
 use gix::ObjectId as Oid;
 use kube::ResourceExt;
 use wasmbed_api::declarations::{Context, Finding, Object, Parsed, Position, Problem, Severity, check};
-use wasmbed_api::{ApplicationSpec, BoardMemory, Device, McuType};
+use wasmbed_api::{ApplicationSpec, Device};
 
 pub(crate) use file::{File, manifest};
 pub(crate) use folder::Folder;
 
+use crate::boards::DeclaredBoard;
 use crate::build::join;
 use crate::plan::{Desired, Kind, ObjectId, Place};
 use crate::source::{EntryKind, Repository, SourceError};
@@ -37,9 +38,6 @@ pub struct Declarations {
     /// The boards of each application, found when the first is asked for: once for what is declared, and not at each pass.
     boards: OnceLock<BTreeMap<Arc<str>, Vec<DeclaredBoard>>>,
 }
-
-/// A board, and what it has for applications.
-pub(crate) type DeclaredBoard = (McuType, BoardMemory);
 
 #[derive(Clone, Debug)]
 struct Origin {

@@ -5,6 +5,7 @@
 //! do. What must change is decided by a pure function, [`plan::plan`].
 
 mod apply;
+mod boards;
 mod build;
 mod cluster;
 pub mod declarations;
@@ -23,6 +24,7 @@ pub mod source;
 mod status;
 mod tally;
 
+pub use boards::module_limits;
 pub use error::ReconcileError;
 pub use options::Options;
 pub use proof::proves_code;

@@ -6,21 +6,24 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 use wasmbed_api::declarations::{Object, Severity, parse};
-use wasmbed_api::{Application, BuildTarget, Profile};
+use wasmbed_api::{Application, BuildTarget, Device, Profile};
 use wasmbed_builder::closure::FolderTree;
 use wasmbed_builder::module::{Limits, Module};
 use wasmbed_builder::{BuildOutcome, BuildRequest, Cache, Client, Closure, Target, Trust, worker};
+
+use wasmbed_reconciler::module_limits;
 
 use crate::arguments::{Build, Output};
 use crate::state_folder::StateFolder;
 use crate::{declaration_files, print};
 
-/// Builds the applications that a folder declares, in the same sandbox and to the same bytes as a reconciler would.
+/// Builds the applications that a folder declares, in the same sandbox, to the same bytes and within the same limits as a reconciler
+/// would.
 ///
 /// # Errors
 /// When the folder or the cache cannot be used. An application that does not compile is told, and fails the exit code.
 pub(crate) async fn run(arguments: &Build, output: Output) -> Result<ExitCode> {
-    let applications = declared(&arguments.folder, arguments.application.as_deref())?;
+    let (applications, devices) = declared(&arguments.folder, arguments.application.as_deref())?;
     let state = StateFolder::named_by(&arguments.state)?;
     state.create()?;
     // A worker of its own, in a folder of its own: one of `wasmbed up` may be busy with other work.
@@ -31,15 +34,25 @@ pub(crate) async fn run(arguments: &Build, output: Output) -> Result<ExitCode> {
     let client = Client::new(&socket, Cache::open(state.modules())?);
     let mut good = true;
     for application in &applications {
-        good &= build(&client, arguments, application, output).await?;
+        let made = match module_limits(application, &devices) {
+            Ok(limits) => build(&client, arguments, application, limits).await?,
+            Err(refused) => Err(refused),
+        };
+        good &= tell(arguments, &application.metadata.name.clone().unwrap_or_default(), made, output)?;
     }
     drop(serving);
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn build(client: &Client, arguments: &Build, application: &Application, output: Output) -> Result<bool> {
+/// The module, or why there is none.
+async fn build(
+    client: &Client,
+    arguments: &Build,
+    application: &Application,
+    limits: Limits,
+) -> Result<Result<Module, String>> {
     let name = application.metadata.name.clone().unwrap_or_default();
-    let made = match (&application.spec.source, &application.spec.wasm_bytes) {
+    Ok(match (&application.spec.source, &application.spec.wasm_bytes) {
         (Some(source), _) => {
             let tree = FolderTree::new(&arguments.folder);
             match Closure::of(&tree, &source.path) {
@@ -58,7 +71,7 @@ async fn build(client: &Client, arguments: &Build, application: &Application, ou
                             Profile::Release => wasmbed_builder::Profile::Release,
                             Profile::Dev => wasmbed_builder::Profile::Dev,
                         },
-                        limits: Limits::default(),
+                        limits,
                     };
                     match client.build(&request, |news| print::progress(&format!("{name}: {news}"))).await? {
                         BuildOutcome::Built(built) => Ok(built.module),
@@ -67,9 +80,13 @@ async fn build(client: &Client, arguments: &Build, application: &Application, ou
                 }
             }
         }
-        (None, Some(bytes)) => Module::check(bytes.0.clone(), &Limits::default()).map_err(|error| error.to_string()),
+        (None, Some(bytes)) => Module::check(bytes.0.clone(), &limits).map_err(|error| error.to_string()),
         (None, None) => Err("it has neither spec.source nor spec.wasmBytes".to_owned()),
-    };
+    })
+}
+
+/// Says what became of an application, and writes its module where it was asked for; whether there is one.
+fn tell(arguments: &Build, name: &str, made: Result<Module, String>, output: Output) -> Result<bool> {
     let module = match made {
         Ok(module) => module,
         Err(error) => {
@@ -97,16 +114,18 @@ async fn build(client: &Client, arguments: &Build, application: &Application, ou
     Ok(true)
 }
 
-fn declared(folder: &Path, wanted: Option<&str>) -> Result<Vec<Application>> {
-    let mut applications = Vec::new();
+fn declared(folder: &Path, wanted: Option<&str>) -> Result<(Vec<Application>, Vec<Device>)> {
+    let (mut applications, mut devices) = (Vec::new(), Vec::new());
     for (file, bytes) in declaration_files::read(folder)? {
         let parsed = parse(&bytes);
         if let Some(finding) = parsed.findings.iter().find(|finding| finding.severity == Severity::Error) {
             bail!("{file}:{}: {}; `wasmbed validate` says all", finding.position.line, finding.message);
         }
         for declaration in parsed.declarations {
-            if let Object::Application(application) = declaration.object {
-                applications.push(*application);
+            match declaration.object {
+                Object::Application(application) => applications.push(*application),
+                Object::Device(device) => devices.push(*device),
+                _ => {}
             }
         }
     }
@@ -116,5 +135,5 @@ fn declared(folder: &Path, wanted: Option<&str>) -> Result<Vec<Application>> {
             bail!("no file below {} declares an Application {wanted}", folder.display());
         }
     }
-    Ok(applications)
+    Ok((applications, devices))
 }

@@ -13,7 +13,8 @@ use wasmbed_api::declarations::Object;
 use wasmbed_api::{ApplicationSpec, FleetSpec, Held};
 
 use super::{Accepted, Reconciler, Work};
-use crate::build::{BuildState, Wanted, too_much};
+use crate::boards::too_much;
+use crate::build::{BuildState, Wanted};
 use crate::cluster::Watched;
 use crate::declarations::{Declarations, manifest};
 use crate::error::ReconcileError;

@@ -85,6 +85,20 @@ fn build_makes_modules_or_quotes_the_compiler() {
     fleet.run(&["build", "nothing", JSON[0], JSON[1]]).refused("declares an Application nothing");
 }
 
+#[test]
+fn build_holds_an_application_against_the_boards_that_the_folder_declares() {
+    let fleet = Fleet::new();
+    let file = "apps/hello-world/application.yaml";
+    let application = std::fs::read_to_string(fleet.copy().join(file)).unwrap();
+    let with_limit = format!("{}\n  config:\n    memoryLimit: 262144\n", application.trim_end());
+    fleet.repository.write(file, &with_limit.replace("targetDevices: [", "targetDevices: [small, "));
+    let small = "apiVersion: wasmbed.github.io/v0\nkind: Device\nmetadata:\n  name: small\nspec:\n  mcuType: Stm32F4Disco\n";
+    fleet.repository.write("small.yaml", small);
+    let said = fleet.run(&["build", "hello-world", JSON[0], JSON[1]]).bad();
+    let error = said["error"].as_str().unwrap();
+    assert!(error.contains("config.memoryLimit is 262144 bytes, and Stm32F4Disco has "), "{error}");
+}
+
 /// The disk is a small one in memory, which `bwrap` makes for one process.
 #[test]
 fn a_full_disk_fails_a_build_with_that_reason_and_the_next_one_with_room_succeeds() {
