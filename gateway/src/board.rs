@@ -194,12 +194,19 @@ impl Board {
         self.entries.get(device).is_some_and(|entry| self.is_fenced(&entry.owned, &Owned::of(seen)))
     }
 
-    /// A lower counter never overwrites a higher one that another replica wrote.
+    /// A lower counter never overwrites a higher one that another replica wrote. Replicas that did not see each other's
+    /// session in time may both give the same: then one that is over gives way, and of two that go on the first by name does.
     fn is_fenced(&self, ours: &Owned, seen: &Owned) -> bool {
-        match (&ours.session, &seen.session) {
-            (Some(ours), Some(seen)) => seen.counter > ours.counter && seen.replica != self.replica,
-            _ => false,
-        }
+        let (Some(our), Some(their)) = (&ours.session, &seen.session) else {
+            return false;
+        };
+        let is_over = |owned: &Owned| owned.phase != Some(DevicePhase::Connected);
+        let gives_way = match (is_over(ours), is_over(seen)) {
+            (true, false) => true,
+            (false, true) => false,
+            _ => our.replica < their.replica,
+        };
+        their.replica != self.replica && (their.counter > our.counter || (their.counter == our.counter && gives_way))
     }
 
     /// What to say of a Device that was not in session since this process started.

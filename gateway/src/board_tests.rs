@@ -161,3 +161,22 @@ fn the_last_word_on_a_device_that_goes_in_session_is_said_unless_another_gateway
     board.parted("a");
     assert!(!board.is_parting("a"));
 }
+
+#[test]
+fn of_two_sessions_with_the_same_counter_one_gives_way() {
+    let now = Instant::now();
+    let at = |replica: &str| Board::new(replica.into(), GRACE, now);
+    let (mut a, mut b) = (at("a"), at("b"));
+    let (in_a, in_b) = (a.open("d", None), b.open("d", None));
+    assert_eq!(in_a, in_b, "neither has seen the other's");
+    let connected = |replica| status(DevicePhase::Connected, session(replica, in_a));
+    assert!(a.is_superseded("d", &connected("b")), "both go on: the last by name does");
+    assert!(!b.is_superseded("d", &connected("a")));
+    b.close("d", in_b, DevicePhase::Disconnected);
+    assert!(b.is_superseded("d", &connected("a")), "one that is over says nothing more");
+    assert_eq!(b.judge("d", &known(connected("a")), false, now), None);
+    let over = status(DevicePhase::Disconnected, session("b", in_b));
+    assert!(!a.is_superseded("d", &over));
+    a.update("d", in_a, vec![], time(1000));
+    assert_eq!(a.judge("d", &known(over), false, now).and_then(|owned| owned.session), session("a", in_a));
+}

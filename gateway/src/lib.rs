@@ -22,6 +22,7 @@ mod listener;
 mod pending;
 mod places;
 mod rate;
+mod replica;
 mod session;
 mod sessions;
 mod signer;
@@ -56,12 +57,13 @@ pub struct Options {
     pub namespace: String,
     /// The Gateway's name.
     pub name: String,
-    /// Names this process among those that may serve the Gateway; the Gateway's name if absent.
+    /// Names this process among those that serve the Gateway: it holds a Lease for that time, and tells of itself alone. Absent
+    /// where no other process serves the Gateway.
     pub replica: Option<String>,
     /// Where to listen. With port 0, the port in `Gateway.status.address` if it is free, so that devices find the gateway
     /// again; else any.
     pub listen: SocketAddr,
-    /// What devices are told to connect to; where it listens if absent.
+    /// What devices are told to connect to; where it listens if absent. All replicas say the same.
     pub advertise: Option<Endpoint>,
     /// The signer's socket.
     pub signer: PathBuf,
@@ -123,7 +125,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send) ->
     let context = Arc::new(Context::new(Parts {
         client: options.client,
         namespace: options.namespace,
-        replica: options.replica.unwrap_or_else(|| name.clone()),
+        replica: options.replica,
         name,
         address,
         limits: options.limits,
@@ -141,6 +143,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send) ->
             writer::run(&context),
             summary::run(&context),
             signer::run(&context, &options.signer),
+            replica::hold(&context),
         )
     };
     tokio::select! {
@@ -153,7 +156,8 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send) ->
     }
     let last_words = async {
         writer::round(&context).await;
-        summary::write(&context, false).await;
+        summary::write_last(&context).await;
+        replica::release(&context).await;
     };
     if tokio::time::timeout(LAST_WORDS, last_words).await.is_err() {
         tracing::warn!(gateway = context.name, "stopped before the last statuses were written");

@@ -18,6 +18,7 @@ pub mod preview;
 mod proof;
 mod reconciler;
 mod release;
+mod replicas;
 mod rollout;
 mod run;
 pub mod source;

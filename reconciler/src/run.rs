@@ -12,6 +12,7 @@ use crate::follow::{Heard, follow};
 use crate::hooks;
 use crate::options::Options;
 use crate::reconciler::{Reconciler, Summary};
+use crate::replicas;
 
 /// The wait after a pass that could not write everything.
 const RETRY: Duration = Duration::from_secs(5);
@@ -49,6 +50,9 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result
     }
     tasks.spawn(follow(reconciler.fetcher().clone(), specs_seen, heard, trigger, token, reconciler.wake()));
     let cluster = reconciler.cluster().clone();
+    if options.replicas {
+        tasks.spawn(replicas::run(options.client.clone(), options.namespace.clone()));
+    }
     let work = async {
         let _watches = cluster.watch().await;
         let (changed, wake, built) = (cluster.changed(), reconciler.wake(), reconciler.built());

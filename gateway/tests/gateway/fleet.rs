@@ -52,6 +52,27 @@ pub(crate) struct Fleet {
     folder: tempfile::TempDir,
 }
 
+/// A process that serves the gateway beside others.
+pub(crate) struct Replica {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+    pub(crate) address: String,
+}
+
+impl Replica {
+    /// Ends it in order.
+    pub(crate) async fn stop(self) {
+        let _ = self.stop.send(());
+        tokio::time::timeout(PATIENCE, self.task).await.expect("it stops").unwrap();
+    }
+
+    /// Ends it as a machine that loses power does: it says nothing more to the API.
+    pub(crate) async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.expect_err("it did not end by itself").is_cancelled());
+    }
+}
+
 impl Fleet {
     pub(crate) async fn start() -> Self {
         Self::with(GatewaySpec::default(), Limits::default()).await
@@ -126,6 +147,24 @@ impl Fleet {
         self.gateway = Some((stop, task));
         let status = self.wait_gateway(|status| status.phase.is_some_and(|phase| phase.as_str() != "Pending")).await;
         self.address = status.address.unwrap().to_string();
+    }
+
+    /// Starts one of several processes that serve the gateway. Devices reach it at `listen`.
+    pub(crate) fn start_replica(&self, name: &str, listen: SocketAddr) -> Replica {
+        let (stop, stopped) = oneshot::channel();
+        let options = Options {
+            replica: Some(name.to_owned()),
+            advertise: Some("gateway-1.example.org:7443".parse().unwrap()),
+            ..self.options(listen)
+        };
+        let task = tokio::spawn(async move {
+            wasmbed_gateway::run(options, async {
+                let _ = stopped.await;
+            })
+            .await
+            .unwrap();
+        });
+        Replica { stop, task, address: listen.to_string() }
     }
 
     pub(crate) async fn stop_gateway(&mut self) {

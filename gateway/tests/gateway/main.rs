@@ -7,6 +7,7 @@ mod delivery;
 mod device;
 mod enrollment;
 mod fleet;
+mod replicas;
 mod sessions;
 mod signer;
 mod statuses;

@@ -15,6 +15,9 @@ use crate::name::Name;
 use crate::scalar::words;
 use crate::schema;
 
+/// How long a replica of a Gateway counts as serving after it renewed its Lease last.
+pub const LEASE_DURATION: std::time::Duration = std::time::Duration::from_secs(15);
+
 /// What a Gateway is declared to be.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
@@ -106,6 +109,11 @@ pub struct GatewayStatus {
     #[schemars(length(max = 100))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["publicKey"]))]
     pub pending: Vec<PendingKey>,
+    /// The processes that serve the gateway, where there may be several: on a cluster.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub replicas: Vec<GatewayReplica>,
     /// The `metadata.generation` all this was said of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
@@ -127,6 +135,16 @@ words! {
         /// It is suspended.
         Stopped = "Stopped",
     }
+}
+
+/// A process that serves a gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayReplica {
+    /// Its name, as in `Device.status.session.replica`; on a cluster that of its Pod.
+    pub name: String,
+    /// Devices in session there.
+    pub connected_devices: u32,
 }
 
 /// An unknown key that waits for a person.

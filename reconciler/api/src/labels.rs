@@ -16,6 +16,11 @@ pub const KEYSET_ENTRY: &str = "keyset.cose";
 /// The entry of a module's ConfigMap.
 pub const MODULE_ENTRY: &str = "module.wasm";
 
+/// The Lease that a replica of a Gateway holds while it serves. It bears the label [`GATEWAY`].
+pub fn gateway_lease(gateway: &str, replica: &str) -> String {
+    format!("gateway-{gateway}-{replica}")
+}
+
 /// The immutable ConfigMap that holds a module.
 pub fn module_config_map(module: &Digest) -> String {
     format!("module-{module}")

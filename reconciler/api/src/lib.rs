@@ -50,9 +50,11 @@ pub use endpoint::Endpoint;
 pub use fleet::{
     Alert, Fleet, FleetCounts, FleetSpec, FleetStatus, Forge, ForgeKind, Held, Previews, Rollback, SecretRef, Verify,
 };
-pub use gateway::{Gateway, GatewayConfig, GatewayPhase, GatewaySpec, GatewayStatus, PendingKey};
+pub use gateway::{
+    Gateway, GatewayConfig, GatewayPhase, GatewayReplica, GatewaySpec, GatewayStatus, LEASE_DURATION, PendingKey,
+};
 pub use k8s_openapi::ByteString;
-pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, Time};
+pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, MicroTime, Time};
 pub use key::PublicKey;
 pub use name::{MAX_NAME, Name};
 pub use quantity::{Cpu, Memory};

@@ -26,6 +26,7 @@ pub(crate) async fn run(arguments: &Reconcile, output: Output) -> Result<ExitCod
         release_key: key_files::load(&state.key("release")).context("Releases are signed with it")?,
         builder: state.builder_socket(),
         hooks: None,
+        replicas: false,
         hooks_bound: None,
     };
     if !arguments.once {

@@ -64,6 +64,7 @@ impl World {
             release_key: SigningKey::from_seed(&[1; 32]),
             builder: self.state.path().join("no-builder.sock"),
             hooks: None,
+            replicas: false,
             hooks_bound: None,
         }
     }

@@ -96,6 +96,7 @@ async fn run_here(arguments: arguments::Up, output: Output) -> Result<()> {
             release_key: keys.release,
             builder: state.builder_socket(),
             hooks: arguments.hooks,
+            replicas: false,
             hooks_bound: None,
         },
         told.told(),

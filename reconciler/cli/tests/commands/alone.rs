@@ -92,7 +92,8 @@ fn build_holds_an_application_against_the_boards_that_the_folder_declares() {
     let application = std::fs::read_to_string(fleet.copy().join(file)).unwrap();
     let with_limit = format!("{}\n  config:\n    memoryLimit: 262144\n", application.trim_end());
     fleet.repository.write(file, &with_limit.replace("targetDevices: [", "targetDevices: [small, "));
-    let small = "apiVersion: wasmbed.github.io/v0\nkind: Device\nmetadata:\n  name: small\nspec:\n  mcuType: Stm32F4Disco\n";
+    let small =
+        "apiVersion: wasmbed.github.io/v0\nkind: Device\nmetadata:\n  name: small\nspec:\n  mcuType: Stm32F4Disco\n";
     fleet.repository.write("small.yaml", small);
     let said = fleet.run(&["build", "hello-world", JSON[0], JSON[1]]).bad();
     let error = said["error"].as_str().unwrap();
