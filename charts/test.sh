@@ -1,0 +1,56 @@
+#!/bin/sh
+# Lints and renders the chart with each set of values in wasmbed/ci; any warning fails. Needs no cluster.
+# Usage: charts/test.sh            with $HELM, or the helm on PATH
+set -eu
+cd "$(dirname "$0")/wasmbed"
+
+# The Kubernetes that objects are rendered for, where helm asks no cluster.
+kubernetes=1.36.0
+
+fail() { printf 'charts/test.sh: error: %s\n' "$*" >&2; exit 1; }
+
+helm="${HELM:-helm}"
+command -v "$helm" >/dev/null 2>&1 || fail "there is no $helm; \`make kubernetes\` builds one: put its path into \$HELM"
+
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+
+# Runs helm with its output in $out/said; what it warns of is an error. Its own word on the mode of a kubeconfig is none of the chart's.
+quietly() {
+    KUBECONFIG=/dev/null "$helm" "$@" >"$out/said" 2>"$out/warned" || { cat "$out/said" "$out/warned" >&2; fail "helm $*"; }
+    if grep -iE 'warn|coalesce|cannot overwrite' "$out/warned" "$out/said" >&2; then fail "helm $* warns"; fi
+}
+
+refuses() {
+    words=$1
+    shift
+    if KUBECONFIG=/dev/null "$helm" template wasmbed . --namespace wasmbed-system --kube-version "$kubernetes" "$@" >/dev/null 2>"$out/warned"; then
+        fail "these values are taken: $*"
+    fi
+    grep -q "$words" "$out/warned" || { cat "$out/warned" >&2; fail "the error does not say \"$words\": $*"; }
+}
+
+for values in ci/*-values.yaml; do
+    quietly lint --strict --kube-version "$kubernetes" --values "$values" .
+    quietly template wasmbed . --namespace wasmbed-system --kube-version "$kubernetes" --include-crds --values "$values"
+    grep -q '^kind: CustomResourceDefinition$' "$out/said" || fail "$values: no definitions are rendered"
+    if grep -n '[^ ]*<no value>\|: *$(' "$out/said" >&2; then fail "$values: a value is missing in what is rendered"; fi
+    printf '%-28s %4d objects\n' "${values#ci/}" "$(grep -c '^kind: ' "$out/said")"
+done
+
+# Mistakes are told, each in words that help.
+ok=ci/default-values.yaml
+refuses "additional properties 'replica' not allowed" --values "$ok" --set gateway.replica=3
+refuses 'does not match pattern' --values "$ok" --set 'fleets[0].namespace=Plant_A'
+refuses 'set advertise' --values "$ok" --set gateway.service.type=LoadBalancer
+refuses 'name a runtimeClassName' --values "$ok" --set builder.sandbox.mode=none
+refuses 'name the Secret or the ConfigMap' --values "$ok" --set tls.mode=secret
+refuses "own namespace" --values "$ok" --set 'fleets[0].namespace=wasmbed-system'
+refuses 'two things' --values "$ok" --set 'fleets[0].gateways[1].name=gateway-1'
+refuses 'emulator.rootPublicKey' --values "$ok" --set emulator.enabled=true
+
+# One toolchain for the workspace and for the images.
+pinned=$(sed -n 's/^channel = "\(.*\)"/\1/p' ../../rust-toolchain.toml)
+for file in ../images/*Dockerfile; do
+    grep -q "^ARG RUST=$pinned\$" "$file" || fail "$file does not pin Rust $pinned, as rust-toolchain.toml does"
+done
