@@ -29,10 +29,13 @@ wasmbed.github.io/gateway: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* metadata but for the name and the namespace. */}}
+{{/* metadata but for the name and the namespace. Takes extraLabels and annotations besides, where an object has some of its own. */}}
 {{- define "wasmbed.metadata" -}}
 labels:
   {{- include "wasmbed.labels" . | nindent 2 }}
+  {{- with .extraLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- with mergeOverwrite (dict) .root.Values.commonAnnotations (.annotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}
