@@ -8,10 +8,10 @@ say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# program:package; what each is for stands in `wasmbed doctor`.
+# program:package; what each is for stands in `wasmbed doctor`. Go is for `make kubernetes` alone.
 missing=""
 for pair in cc:gcc git:git make:make bwrap:bubblewrap wasm-opt:binaryen qemu-system-arm:qemu-system-arm \
-    arm-none-eabi-gcc:gcc-arm-none-eabi; do
+    arm-none-eabi-gcc:gcc-arm-none-eabi go:golang-go; do
     has "${pair%%:*}" || missing="$missing ${pair##*:}"
 done
 # The C library for firmware is no program: its compiler says whether it is there.
@@ -57,6 +57,13 @@ for target in wasm32-unknown-unknown wasm32-wasip1 thumbv7m-none-eabi thumbv7em-
             fail "rustup cannot add $target; try: rustup target add --toolchain $toolchain $target"
     fi
 done
+
+# Go builds the real API server that the tests use, and nothing else; Debian's may be too old for that.
+modules=reconciler/control-plane/tests/kubernetes
+if ! (cd "$modules/apiserver" && go list -m) >/dev/null 2>&1; then
+    say "warning: Go is $(go env GOVERSION), and \`make kubernetes\` needs $(sed -n 's/^go //p' "$modules/apiserver/go.mod"): install a newer one as"
+    say "warning: https://go.dev/doc/install says, or set WASMBED_WITHOUT_KUBERNETES=1 to leave the tests against the real API server out"
+fi
 
 # Whether this user may make sandboxes; `wasmbed doctor` asks the same.
 if ! said=$(bwrap --unshare-all --ro-bind / / true 2>&1); then
