@@ -39,7 +39,7 @@ async fn the_contract_holds_over_https_too() {
     let plane = Plane::open().await;
     let served = serve(&plane).await;
     let client = client(&served).await;
-    let made = |namespace: &str| Door { client: client.clone(), namespace: namespace.to_owned() };
+    let made = |namespace: &str| Door::new(client.clone(), namespace);
     for namespace in ["one", "two", "three"] {
         let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
         made("default").post("/api/v1/namespaces", &object).await.ok();

@@ -8,15 +8,18 @@ use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde_json::{Value, json};
 
+use super::transcript::Transcript;
+
 pub const GROUP: &str = "contract.wasmbed.test";
 /// How long a scenario waits for what must come: longer than it takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A client and a namespace of one's own.
+/// A client and a namespace of one's own, and what was seen through it.
 #[derive(Clone)]
 pub struct Door {
     pub client: kube::Client,
     pub namespace: String,
+    pub transcript: Transcript,
 }
 
 /// What came back.
@@ -53,6 +56,10 @@ pub fn widget_definition() -> Value {
 }
 
 impl Door {
+    pub fn new(client: kube::Client, namespace: &str) -> Self {
+        Self { client, namespace: namespace.to_owned(), transcript: Transcript::default() }
+    }
+
     /// `/apis/.../namespaces/x/widgets`
     pub fn widgets(&self) -> String {
         format!("/apis/{GROUP}/v1/namespaces/{}/widgets", self.namespace)
@@ -133,8 +140,9 @@ impl Door {
     pub async fn until(&self, path: &str, what: impl Fn(&Answer) -> bool) -> Answer {
         let waited = async {
             loop {
-                let answer = self.get(path).await;
+                let answer = self.exchange(Method::GET, path, &[], "").await;
                 if what(&answer) {
+                    self.transcript.answer(&Method::GET, path, &answer);
                     return answer;
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -145,6 +153,12 @@ impl Door {
     }
 
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let answer = self.exchange(method.clone(), path, headers, body).await;
+        self.transcript.answer(&method, path, &answer);
+        answer
+    }
+
+    async fn exchange(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -166,7 +180,7 @@ impl Door {
         let code = response.status().as_u16();
         let stream = response.into_body().into_data_stream();
         let stream = stream.map_err(std::io::Error::other);
-        Watching { code, lines: Box::pin(stream.into_async_read().lines()) }
+        Watching { code, lines: Box::pin(stream.into_async_read().lines()), transcript: self.transcript.clone() }
     }
 }
 
@@ -187,6 +201,7 @@ pub fn owned(object: &Value, manager: &str, operation: &str) -> Value {
 pub struct Watching {
     pub code: u16,
     lines: std::pin::Pin<Box<dyn futures::Stream<Item = std::io::Result<String>> + Send>>,
+    transcript: Transcript,
 }
 
 impl Watching {
@@ -194,7 +209,9 @@ impl Watching {
     pub async fn next(&mut self) -> Option<Value> {
         let line = tokio::time::timeout(PATIENCE, self.lines.try_next()).await;
         let line = line.expect("an event comes").ok().flatten()?;
-        Some(serde_json::from_str(&line).unwrap())
+        let event = serde_json::from_str(&line).unwrap();
+        self.transcript.event(&event);
+        Some(event)
     }
 
     /// The next event as `TYPE name`.

@@ -1,7 +1,7 @@
 //! The contract: what a client of the Kubernetes API sees, as sentences that hold for any server.
 //!
 //! Each scenario gets a [`Door`]: a client and a namespace of its own, on a server that serves the `Widget` kind of
-//! `widget.yaml`. `embedded.rs` runs them against the embedded API, `any_endpoint.rs` against a server of one's choice.
+//! `widget.yaml`. `one_contract.rs` runs each against the embedded API and against a real kube-apiserver.
 
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
@@ -13,6 +13,7 @@ pub mod door;
 pub mod lists;
 pub mod objects;
 pub mod schemas;
+pub mod transcript;
 pub mod watches;
 
 pub use door::Door;

@@ -1,6 +1,9 @@
-//! A control plane in a folder of its own.
+//! The servers that tests ask: a control plane in a folder of its own, and a real Kubernetes API.
 
 #![allow(dead_code, missing_docs, unreachable_pub)]
+
+pub mod kubernetes;
+pub mod side;
 
 use std::path::Path;
 
@@ -35,7 +38,14 @@ impl Plane {
         Self { control_plane, folder: self.folder }
     }
 
+    /// A door to a new namespace.
+    pub async fn door_to(&self, namespace: &str) -> Door {
+        let object = serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+        self.door().post("/api/v1/namespaces", &object).await.ok();
+        Door::new(self.control_plane.client(namespace), namespace)
+    }
+
     pub fn door(&self) -> Door {
-        Door { client: self.control_plane.client("test"), namespace: "test".into() }
+        Door::new(self.control_plane.client("test"), "test")
     }
 }

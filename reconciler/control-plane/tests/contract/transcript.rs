@@ -1,0 +1,132 @@
+//! What a client saw, in a form in which two servers can be compared.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::door::Answer;
+
+/// The answers and events of one scenario, in order, without what is another one each time: versions, times, uids, and the namespace.
+#[derive(Clone, Default)]
+pub struct Transcript(Arc<Mutex<Vec<Value>>>);
+
+/// What differs from one run to the next.
+const FICKLE: [&str; 11] = [
+    "uid",
+    "resourceVersion",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "time",
+    "continue",
+    "lastTransitionTime",
+    "storageVersionHash",
+    "lastTimestamp",
+    "firstTimestamp",
+    "caBundle",
+];
+
+impl Transcript {
+    pub fn answer(&self, method: &Method, path: &str, answer: &Answer) {
+        let mut seen = json!({"asked": format!("{method} {path}"), "code": answer.code});
+        if !answer.warnings.is_empty() {
+            seen["warnings"] = json!(answer.warnings);
+        }
+        if is_comparable(path) || answer.code >= 400 {
+            seen["body"] = answer.body.clone();
+        }
+        self.0.lock().unwrap().push(seen);
+    }
+
+    pub fn event(&self, event: &Value) {
+        self.0.lock().unwrap().push(json!({"event": event}));
+    }
+
+    /// What was seen, with `<...>` for what is another one each time.
+    pub fn seen(&self, namespace: &str) -> Vec<Value> {
+        let mut seen = self.0.lock().unwrap().clone();
+        seen.iter_mut().for_each(|value| mask(value, namespace));
+        seen
+    }
+}
+
+/// Whether two servers with other kinds and other namespaces answer the same there.
+fn is_comparable(path: &str) -> bool {
+    let everywhere = "/apis/contract.wasmbed.test/v1/widgets";
+    (path.contains("/namespaces/") || path.starts_with("/apis/contract.wasmbed.test")) && path != everywhere
+}
+
+fn mask(value: &mut Value, namespace: &str) {
+    match value {
+        Value::String(text) => {
+            *text = text.replace(namespace, "<namespace>");
+            // A version in a question.
+            for key in ["resourceVersion=", "continue="] {
+                if let Some((before, after)) = text.split_once(key) {
+                    let end = after.find('&').unwrap_or(after.len());
+                    *text = format!("{before}{key}<some>{}", &after[end..]);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| mask(item, namespace)),
+        Value::Object(map) => {
+            if map.contains_key("generateName") && map.contains_key("name") {
+                map.insert("name".into(), "<generated>".into());
+            }
+            for (key, value) in map.iter_mut() {
+                match value {
+                    Value::String(text) if FICKLE.contains(&key.as_str()) && !text.is_empty() => {
+                        *text = format!("<{key}>");
+                    }
+                    // Ages.
+                    Value::Array(cells) if key == "cells" => {
+                        for cell in cells {
+                            if cell.as_str().is_some_and(|text| text.ends_with('s') && text.len() < 4) {
+                                *cell = "<age>".into();
+                            }
+                        }
+                    }
+                    value => mask(value, namespace),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Where two servers were not seen to do the same; `None` if nowhere.
+pub fn difference(embedded: &[Value], kubernetes: &[Value]) -> Option<String> {
+    let mut text = String::new();
+    for index in 0..embedded.len().max(kubernetes.len()) {
+        let (one, other) = (embedded.get(index), kubernetes.get(index));
+        if one == other {
+            continue;
+        }
+        let asked = one.or(other).and_then(|seen| seen["asked"].as_str()).unwrap_or("an event");
+        writeln!(text, "{index}. {asked}").unwrap();
+        let nothing = Value::Null;
+        compare(String::new(), one.unwrap_or(&nothing), other.unwrap_or(&nothing), &mut text);
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+fn compare(path: String, one: &Value, other: &Value, text: &mut String) {
+    match (one, other) {
+        (one, other) if one == other => {}
+        (Value::Object(a), Value::Object(b)) => {
+            for (key, value) in a {
+                compare(format!("{path}.{key}"), value, b.get(key).unwrap_or(&Value::Null), text);
+            }
+            for (key, value) in b.iter().filter(|(key, _)| !a.contains_key(*key)) {
+                writeln!(text, "  {path}.{key}\n    embedded:   nothing\n    kubernetes: {value}").unwrap();
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            for (index, (one, other)) in a.iter().zip(b).enumerate() {
+                compare(format!("{path}[{index}]"), one, other, text);
+            }
+        }
+        (one, other) => writeln!(text, "  {path}\n    embedded:   {one}\n    kubernetes: {other}").unwrap(),
+    }
+}
