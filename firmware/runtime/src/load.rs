@@ -18,7 +18,10 @@ use crate::{Application, Driver, Host, Limits, Outcome, StartError};
 const ENTRY: &CStr = c"_start";
 
 /// Exports that WAMR runs while it instantiates, where nothing could stop them.
-const RUN_TOO_EARLY: &[&str] = &["__post_instantiate", "__wasm_call_ctors", "_initialize"];
+const RUN_TOO_EARLY: &[&CStr] = &[c"__post_instantiate", c"__wasm_call_ctors", c"_initialize"];
+
+/// Most bytes of a module's own name that an error says: names may be as long as the module.
+const NAME_BYTES: usize = 64;
 
 /// How WAMR says that the stack of the caller of [`Loaded::run`] is used up.
 const NATIVE_STACK_OVERFLOW: &str = "native stack overflow";
@@ -87,13 +90,12 @@ impl Loaded {
         let program = Program::load(module, budget, turns).map_err(out_of_memory_or)?;
         let program = self.program.insert(program);
         check_imports(program)?;
-        let exports = program.exports();
-        if let Some(name) = exports.iter().find(|name| RUN_TOO_EARLY.contains(&name.as_str())) {
+        if let Some(name) = program.exports().find(|name| RUN_TOO_EARLY.contains(name)) {
             return Err(invalid(&format!(
-                "it exports `{name}`, which would run outside of its limits: call it from `_start` and do not export it"
+                "it exports `{}`, which would run outside of its limits: call it from `_start` and do not export it",
+                excerpt(name)
             )));
         }
-        drop(exports);
         if !limits.growth && program.can_grow() {
             return Err(invalid(
                 "its memory can grow, which this device has no room for: do not use `memory.grow`, or link it with a maximum of \
@@ -156,18 +158,28 @@ impl Turns for NoTurns {
 
 fn check_imports(program: &Program) -> Result<(), StartError> {
     for import in program.imports() {
-        let known = IMPORTS.iter().any(|offered| offered.module == import.module && offered.name == import.name);
-        match (import.is_function && known, import.linked) {
-            (true, true) => {}
-            (true, false) => {
-                return Err(StartError::ImportSignature { module: import.module, name: import.name });
-            }
-            (false, _) => {
-                return Err(StartError::UnknownImport { module: import.module, name: import.name });
-            }
+        let is = |offered: &str, name: &CStr| offered.as_bytes() == name.to_bytes();
+        let known = IMPORTS.iter().any(|offered| is(offered.module, import.module) && is(offered.name, import.name));
+        if import.is_function && known && import.linked {
+            continue;
         }
+        let (module, name) = (excerpt(import.module), excerpt(import.name));
+        return Err(if import.is_function && known {
+            StartError::ImportSignature { module, name }
+        } else {
+            StartError::UnknownImport { module, name }
+        });
     }
     Ok(())
+}
+
+/// A name as an error says it: its beginning, if it is long.
+fn excerpt(name: &CStr) -> String {
+    let text = name.to_bytes().utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    if text.len() <= NAME_BYTES {
+        return text.to_owned();
+    }
+    format!("{}...", &text[..text.floor_char_boundary(NAME_BYTES)])
 }
 
 fn trap(reason: String, limits: &Limits, memory_refused: bool) -> Outcome {

@@ -72,17 +72,17 @@ pub enum StartError {
     /// The module imports what no device offers.
     #[error("imports {module}.{name}, which devices do not offer: build it with the wasmbed SDK or for wasm32-wasip1")]
     UnknownImport {
-        /// Module name of the import.
+        /// Module name of the import: 64 bytes of it and `...`, if it is longer.
         module: String,
-        /// Its name.
+        /// Its name, as much of it.
         name: String,
     },
     /// The module imports a known function with other parameters or results.
     #[error("imports {module}.{name} with another signature than devices offer: rebuild it with this version's SDK")]
     ImportSignature {
-        /// Module name of the import.
+        /// Module name of the import: 64 bytes of it and `...`, if it is longer.
         module: String,
-        /// Its name.
+        /// Its name, as much of it.
         name: String,
     },
     /// The module has no entry.

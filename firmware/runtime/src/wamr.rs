@@ -32,7 +32,6 @@ mod setup;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr::{self, NonNull};
 
@@ -56,10 +55,10 @@ pub(crate) fn thread_cpu_ns() -> u64 {
     unsafe { raw::wasmbed_thread_cpu_ns() }
 }
 
-/// An import of a program.
-pub(crate) struct Imported {
-    pub(crate) module: String,
-    pub(crate) name: String,
+/// An import of a program. The names are the module's own: of any length, and as many as it has.
+pub(crate) struct Imported<'a> {
+    pub(crate) module: &'a CStr,
+    pub(crate) name: &'a CStr,
     pub(crate) is_function: bool,
     /// Whether a host function of that name and signature is offered.
     pub(crate) linked: bool,
@@ -111,39 +110,34 @@ impl Program {
         }
     }
 
-    /// Its imports.
-    pub(crate) fn imports(&self) -> Vec<Imported> {
-        // SAFETY: the module is loaded; indices are below the count; names are C strings of the module.
-        unsafe {
-            let count = wasm_runtime_get_import_count(self.module.as_ptr());
-            (0..count)
-                .map(|index| {
-                    let mut import = ImportType::default();
-                    wasm_runtime_get_import_type(self.module.as_ptr(), index, &raw mut import);
-                    Imported {
-                        module: owned(import.module_name),
-                        name: owned(import.name),
-                        is_function: import.kind == KIND_FUNCTION,
-                        linked: import.linked,
-                    }
-                })
-                .collect()
-        }
+    /// Its imports, one after the other: nothing of them is copied, as a module may have thousands with long names.
+    pub(crate) fn imports(&self) -> impl Iterator<Item = Imported<'_>> {
+        let module = self.module.as_ptr();
+        // SAFETY: the module is loaded.
+        let count = unsafe { wasm_runtime_get_import_count(module) };
+        (0..count).map(move |index| {
+            let mut import = ImportType::default();
+            // SAFETY: the module is loaded, and the index is below the count.
+            unsafe { wasm_runtime_get_import_type(module, index, &raw mut import) };
+            // SAFETY: names are C strings of the module, which stays as long as `self` is borrowed.
+            let (of, name) = unsafe { (text(import.module_name), text(import.name)) };
+            Imported { module: of, name, is_function: import.kind == KIND_FUNCTION, linked: import.linked }
+        })
     }
 
-    /// The names it exports.
-    pub(crate) fn exports(&self) -> Vec<String> {
-        // SAFETY: as in `imports`.
-        unsafe {
-            let count = wasm_runtime_get_export_count(self.module.as_ptr());
-            (0..count)
-                .map(|index| {
-                    let mut export = ExportType::default();
-                    wasm_runtime_get_export_type(self.module.as_ptr(), index, &raw mut export);
-                    owned(export.name)
-                })
-                .collect()
-        }
+    /// The names it exports, one after the other, as with [`imports`](Self::imports).
+    pub(crate) fn exports(&self) -> impl Iterator<Item = &CStr> {
+        let module = self.module.as_ptr();
+        // SAFETY: the module is loaded.
+        let count = unsafe { wasm_runtime_get_export_count(module) };
+        (0..count).map(move |index| {
+            let mut export = ExportType::default();
+            // SAFETY: as in `imports`.
+            unsafe {
+                wasm_runtime_get_export_type(module, index, &raw mut export);
+                text(export.name)
+            }
+        })
     }
 
     /// Whether its memory can ever become larger than it begins.
@@ -227,8 +221,8 @@ impl Program {
         let Some(instance) = self.instance else {
             return String::new();
         };
-        // SAFETY: the instance is live; the text is a C string inside of it.
-        let text = unsafe { owned(wasm_runtime_get_exception(instance.as_ptr())) };
+        // SAFETY: the instance is live; the text is a C string inside of it, of at most 128 bytes.
+        let text = unsafe { text(wasm_runtime_get_exception(instance.as_ptr())) }.to_string_lossy();
         text.strip_prefix("Exception: ").unwrap_or(&text).to_owned()
     }
 
@@ -380,17 +374,17 @@ unsafe extern "C" fn wasmbed_pause(user_data: *mut c_void) -> u32 {
     frame.guarded(|guide| guide.pause()).map_or(0, core::num::NonZeroU32::get)
 }
 
-/// A copy of a C string; empty for null.
+/// A C string; empty for null.
 ///
 /// # Safety
 ///
-/// `text` is null or a C string that stays during the call.
-unsafe fn owned(text: *const c_char) -> String {
-    if text.is_null() {
-        return String::new();
+/// `pointer` is null or a C string that stays for `'a`.
+unsafe fn text<'a>(pointer: *const c_char) -> &'a CStr {
+    if pointer.is_null() {
+        return c"";
     }
     // SAFETY: as the caller promises.
-    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+    unsafe { CStr::from_ptr(pointer) }
 }
 
 fn message(buffer: &[u8], prefix: &str) -> String {
