@@ -197,8 +197,10 @@ os_mmap(void *hint, size_t size, int prot, int flags, os_file_handle file)
     }
     if (!take(current, size))
         return NULL;
-    if (!(memory = wasmbed_map(size)))
+    if (!(memory = wasmbed_map(size))) {
         give_back(current, size);
+        refuse(current);
+    }
     return memory;
 }
 
@@ -236,6 +238,7 @@ os_mremap(void *old_addr, size_t old_size, size_t new_size)
     if (!(memory = wasmbed_remap(old_addr, old_size, new_size))) {
         if (new_size > old_size)
             give_back(current, new_size - old_size);
+        refuse(current);
         return NULL;
     }
     if (new_size < old_size)

@@ -50,30 +50,30 @@ memset(void *start, int value, size_t size)
                      "9: bx   lr\n");
 }
 
-/* Linear memories of applications without an arena. */
+/* Linear memories lie in arenas, always: without one there is none, or an application would take the heap that the device reconnects
+   with. */
 
 void *
 wasmbed_map(size_t size)
 {
-    void *memory = wasmbed_heap_alloc(size);
-    if (memory)
-        memset(memory, 0, size);
-    return memory;
+    (void)size;
+    return NULL;
 }
 
 void
 wasmbed_unmap(void *addr, size_t size)
 {
-    wasmbed_heap_free(addr, size);
+    (void)addr;
+    (void)size;
 }
 
 void *
 wasmbed_remap(void *addr, size_t old_size, size_t new_size)
 {
-    char *memory = wasmbed_heap_realloc(addr, old_size, new_size);
-    if (memory && new_size > old_size)
-        memset(memory + old_size, 0, new_size - old_size);
-    return memory;
+    (void)addr;
+    (void)old_size;
+    (void)new_size;
+    return NULL;
 }
 
 int
