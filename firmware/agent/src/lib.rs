@@ -30,6 +30,7 @@ pub use provisioning::{
 pub use store::{ActionId, FlashError};
 pub use supervisor::HEALTHY_MS;
 pub use tls::{Entropy, EntropyFailed};
+pub use wasmbed_protocol::limits::MAX_APPLICATIONS;
 pub use wasmbed_protocol::message::Level;
 pub use wasmbed_protocol::signed::{Capabilities, IoLimits, Limits};
 

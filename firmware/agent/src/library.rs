@@ -4,7 +4,6 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use wasmbed_protocol::Release;
-use wasmbed_protocol::limits::MAX_APPLICATIONS;
 use wasmbed_protocol::signed::{Artifact, Format};
 
 use crate::map::Map;
@@ -13,35 +12,62 @@ use crate::store::Digest;
 /// The platform whose programs every device can run.
 const PLATFORM: &str = "wasm32";
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Library {
+    /// Most applications that the device keeps.
+    most: usize,
     stored: Map<Digest, Release>,
     /// Verified, in the order they came; the store has none of them yet.
-    arrived: VecDeque<(Digest, Release, Vec<u8>)>,
+    arrived: VecDeque<Arrived>,
+}
+
+#[derive(Debug)]
+struct Arrived {
+    digest: Digest,
+    release: Release,
+    cose: Vec<u8>,
+    /// Whether an Assignment names it, and not one that is still to come.
+    assigned: bool,
 }
 
 impl Library {
+    /// Of a device that keeps so many applications.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, stored: Map::default(), arrived: VecDeque::new() }
+    }
+
     /// Takes in a Release that is in the store.
     pub(crate) fn stored(&mut self, digest: Digest, release: Release) {
-        self.arrived.retain(|(other, _, _)| *other != digest);
+        self.arrived.retain(|arrived| arrived.digest != digest);
         self.stored.insert(digest, release);
     }
 
-    /// Takes in a verified Release. So many are kept as two Assignments can name, the last and the one to come; more
-    /// of them push the first out.
+    /// Takes in a verified Release. Of those that belong to the Assignment to come as many are kept as the device keeps
+    /// applications: the first by name, as it will run those.
     pub(crate) fn arrived(&mut self, digest: Digest, release: Release, cose: Vec<u8>) {
         if self.release(&digest).is_some() {
             return;
         }
-        if self.arrived.len() == 2 * MAX_APPLICATIONS {
-            self.arrived.pop_front();
+        self.arrived.push_back(Arrived { digest, release, cose, assigned: false });
+        let to_come = || self.arrived.iter().enumerate().filter(|(_, arrived)| !arrived.assigned);
+        if to_come().count() > self.most {
+            // Of two of one application the later one is meant.
+            let last = to_come().rev().max_by(|(_, a), (_, b)| a.release.application.cmp(&b.release.application));
+            if let Some((index, _)) = last {
+                self.arrived.remove(index);
+            }
         }
-        self.arrived.push_back((digest, release, cose));
     }
 
-    /// Lets arrived Releases go that nothing names.
+    /// An Assignment came: lets go what arrived before it and is not to be kept.
     pub(crate) fn keep_arrived(&mut self, keep: impl Fn(&Digest) -> bool) {
-        self.arrived.retain(|(digest, _, _)| keep(digest));
+        self.arrived.retain(|arrived| keep(&arrived.digest));
+        self.arrived.iter_mut().for_each(|arrived| arrived.assigned = true);
+    }
+
+    /// Lets go what came for an Assignment that never followed: each session brings its own.
+    pub(crate) fn forget_unassigned(&mut self) {
+        self.arrived.retain(|arrived| arrived.assigned);
     }
 
     /// A Release left the store.
@@ -50,13 +76,16 @@ impl Library {
     }
 
     pub(crate) fn release(&self, digest: &Digest) -> Option<&Release> {
-        let arrived = || self.arrived.iter().find(|(other, _, _)| other == digest).map(|(_, release, _)| release);
-        self.stored.get(digest).or_else(arrived)
+        self.stored.get(digest).or_else(|| self.find(digest).map(|arrived| &arrived.release))
     }
 
     /// The signed bytes of a Release that is not in the store yet.
     pub(crate) fn arrived_bytes(&self, digest: &Digest) -> Option<&[u8]> {
-        self.arrived.iter().find(|(other, _, _)| other == digest).map(|(_, _, cose)| cose.as_slice())
+        self.find(digest).map(|arrived| arrived.cose.as_slice())
+    }
+
+    fn find(&self, digest: &Digest) -> Option<&Arrived> {
+        self.arrived.iter().find(|arrived| arrived.digest == *digest)
     }
 }
 

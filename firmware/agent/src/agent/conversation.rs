@@ -142,7 +142,7 @@ impl Agent {
         }
     }
 
-    fn end(&mut self, ended: Ended) {
+    pub(super) fn end(&mut self, ended: Ended) {
         self.link.close(&ended.reason, ended.retry_ms, self.now, &mut self.actions);
     }
 
@@ -162,7 +162,8 @@ impl Agent {
         let Some(nonce) = self.session.as_ref().map(Session::nonce) else { return };
         let running = self.supervisor.reports();
         self.outbox.forget_reports();
-        let mut hello = Hello {
+        self.library.forget_unassigned();
+        let message = DeviceMessage::from(Hello {
             versions: vec![VERSION],
             board: self.board.name.clone(),
             memory: self.board.memory,
@@ -170,15 +171,19 @@ impl Agent {
             nonce,
             running,
             pairing: self.proof(),
-        };
-        if !self.urgently(&hello.clone().into()) {
-            // Many applications with long reasons do not fit one frame: the reasons follow on their own.
-            let whole = hello.running.clone();
-            let brief = |report: &Report| Report { error: None, ..report.clone() };
-            hello.running = whole.iter().map(brief).collect::<Vec<_>>();
-            whole.into_iter().filter(|report| report.error.is_some()).for_each(|report| self.outbox.report(report));
-            self.urgently(&hello.into());
+        });
+        if self.urgently(&message) {
+            return;
         }
+        // Many applications with long reasons do not fit one frame: the reasons follow on their own.
+        let DeviceMessage::Hello(mut hello) = message else { return };
+        for report in &mut hello.running {
+            if report.error.is_some() {
+                self.outbox.report(report.clone());
+                report.error = None;
+            }
+        }
+        self.urgently(&hello.into());
     }
 
     fn proof(&self) -> Option<Pairing> {

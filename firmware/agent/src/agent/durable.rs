@@ -9,6 +9,7 @@ use wasmbed_protocol::signed::Entry;
 
 use super::Agent;
 use crate::map::Map;
+use crate::session::Ended;
 use crate::store::{Digest, Event, Key, Outcome, Ticket};
 
 /// Why something was asked of the store.
@@ -124,7 +125,14 @@ impl Agent {
     /// Makes a set of entries durable, and acts on them then: what is acted on survives a reset.
     pub(super) fn remember(&mut self, entries: Vec<Entry>, cose: Vec<u8>) {
         // Now, and not when it is durable: what arrives until then belongs to the Assignment after this one.
-        self.library.keep_arrived(|digest| entries.iter().any(|entry| entry.release.0 == *digest));
+        let (kept, _) = self.supervisor.divide(&entries);
+        self.library.keep_arrived(|digest| kept.iter().any(|entry| entry.release.0 == *digest));
+        // The gateway believes that a device holds every Release which an Assignment of the session named.
+        let lacks =
+            |entry: &&Entry| self.supervisor.is_beyond(entry) && self.library.release(&entry.release.0).is_none();
+        if kept.iter().any(lacks) {
+            self.end(Ended::because("to be given a Release that there was no memory for"));
+        }
         if self.assigned.as_ref() == Some(&entries) {
             // Each session brings the same decision with a nonce of its own; flash is spared that.
             return;

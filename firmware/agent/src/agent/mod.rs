@@ -11,7 +11,7 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use wasmbed_protocol::limits::MAX_LOG;
+use wasmbed_protocol::limits::{MAX_APPLICATIONS, MAX_LOG};
 use wasmbed_protocol::message::{Level, Log};
 use wasmbed_protocol::signed::Entry;
 use wasmbed_protocol::{PublicKey, SigningKey};
@@ -41,6 +41,10 @@ pub struct Options {
     pub board: Board,
     /// The flash region its store lives in.
     pub geometry: Geometry,
+    /// Most applications that it keeps and runs, for what it has of memory for what the agent keeps of each. Of more that are
+    /// assigned to it the first by name run, and the others are reported as failed, with the numbers. More than
+    /// [`MAX_APPLICATIONS`] are never assigned.
+    pub max_applications: usize,
     /// Where randomness comes from.
     pub entropy: Entropy,
 }
@@ -96,7 +100,8 @@ impl Agent {
     /// # Errors
     /// No store can work with this geometry.
     pub fn new(options: Options, now_ms: u64) -> Result<Self, GeometryError> {
-        let Options { provisioning, mut board, geometry, entropy } = options;
+        let Options { provisioning, mut board, geometry, max_applications, entropy } = options;
+        let most = max_applications.min(MAX_APPLICATIONS);
         board.features.truncate(MAX_FEATURES);
         let key = SigningKey::from_seed(&provisioning.seed);
         let trust = Trust {
@@ -117,8 +122,8 @@ impl Agent {
             booted: false,
             store: Store::new(geometry)?,
             purposes: Purposes::default(),
-            library: Library::default(),
-            supervisor: Supervisor::default(),
+            library: Library::new(most),
+            supervisor: Supervisor::new(most),
             installer: Installer::default(),
             assigned: None,
             link: Link::new(identity, entropy, provisioning.gateways.clone(), now_ms),

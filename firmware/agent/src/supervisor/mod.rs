@@ -8,6 +8,7 @@
 //! old release stays on flash, as the one to fall back to, until the new one has proven healthy.
 
 mod application;
+mod beyond;
 mod policy;
 mod saving;
 mod status;
@@ -24,6 +25,7 @@ use crate::event::Instance;
 use crate::map::Map;
 use crate::store::{ApplicationRecord, Digest, Slot};
 use application::{Application, Desired, Ended};
+use beyond::Beyond;
 pub use policy::HEALTHY_MS;
 
 /// Something the supervisor wants done.
@@ -62,9 +64,10 @@ pub(crate) enum RunEvent {
 }
 
 /// All applications of the device.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Supervisor {
     applications: Map<String, Application>,
+    beyond: Beyond,
     world: World,
     assigned: bool,
 }
@@ -78,20 +81,40 @@ struct World {
 }
 
 impl Supervisor {
+    /// Of a device that keeps and runs so many applications at most.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { applications: Map::default(), beyond: Beyond::new(most), world: World::default(), assigned: false }
+    }
+
+    /// The entries that the device runs, and those beyond what it can.
+    pub(crate) fn divide<'a>(&self, entries: &'a [Entry]) -> (Vec<&'a Entry>, Vec<&'a Entry>) {
+        self.beyond.divide(entries)
+    }
+
+    /// Whether the Assignment before this one named it, beyond what the device can run.
+    pub(crate) fn is_beyond(&self, entry: &Entry) -> bool {
+        self.beyond.holds(&entry.application)
+    }
+
     /// Takes in a record found on flash at boot. What it says runs once an Assignment is known too.
     pub(crate) fn restore(&mut self, application: &str, record: ApplicationRecord) {
         self.applications.insert(application.to_string(), Application::restored(application, record));
     }
 
-    /// The complete set of what the device is to run: an application not named is stopped and erased.
+    /// The complete set of what the device is to run: an application not named is stopped and erased, and so is one beyond what
+    /// the device can run.
     pub(crate) fn assign(&mut self, entries: &[Entry], now: u64) {
         self.assigned = true;
+        let (kept, beyond) = self.beyond.divide(entries);
+        for report in self.beyond.replace(&beyond, entries) {
+            self.world.effects.push_back(Effect::Report(report));
+        }
         for application in self.applications.values_mut() {
-            if !entries.iter().any(|entry| entry.application == application.name()) {
+            if !kept.iter().any(|entry| entry.application == application.name()) {
                 application.desire(Desired::Absent);
             }
         }
-        for entry in entries {
+        for entry in kept {
             self.applications
                 .get_or_insert_with(entry.application.clone(), || Application::new(&entry.application))
                 .desire(Desired::Present(entry.into()));
@@ -138,8 +161,7 @@ impl Supervisor {
         application.removed(durable, now);
         application.reconcile(&mut self.world, now);
         if application.is_gone() {
-            self.world.effects.push_back(Effect::Report(application.farewell()));
-            self.applications.remove(name);
+            self.remove(name);
         }
     }
 
@@ -215,12 +237,14 @@ impl Supervisor {
 
     /// The state of every application.
     pub(crate) fn reports(&self) -> Vec<Report> {
-        self.applications.values().filter_map(|application| application.report(&self.world)).collect()
+        let kept = self.applications.values().filter_map(|application| application.report(&self.world));
+        kept.chain(self.beyond.reports()).collect()
     }
 
     /// The state of every application, in short.
     pub(crate) fn pulses(&self) -> Vec<Pulse> {
-        self.applications.values().filter_map(|application| application.pulse(&self.world)).collect()
+        let kept = self.applications.values().filter_map(|application| application.pulse(&self.world));
+        kept.chain(self.beyond.pulses()).collect()
     }
 
     /// Linear memory that runs use now, in bytes.
@@ -235,9 +259,15 @@ impl Supervisor {
         let gone: Vec<String> =
             self.applications.values().filter(|a| a.is_gone()).map(|a| a.name().to_string()).collect();
         for name in gone {
-            if let Some(application) = self.applications.remove(&name) {
-                self.world.effects.push_back(Effect::Report(application.farewell()));
-            }
+            self.remove(&name);
+        }
+    }
+
+    fn remove(&mut self, name: &str) {
+        let Some(application) = self.applications.remove(name) else { return };
+        // Of one that is beyond what the device can run, that is the last word.
+        if !self.beyond.holds(name) {
+            self.world.effects.push_back(Effect::Report(application.farewell()));
         }
     }
 }

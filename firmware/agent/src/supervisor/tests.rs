@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -76,9 +77,10 @@ enum Pending {
 }
 
 /// What surrounds a supervisor.
-#[derive(Default)]
 struct Model {
     supervisor: Supervisor,
+    /// How many applications the device keeps.
+    most: usize,
     now: u64,
     entries: Vec<Entry>,
     /// What is on flash.
@@ -93,7 +95,28 @@ struct Model {
     given_up: BTreeSet<(String, Digest, u64)>,
 }
 
+impl Default for Model {
+    fn default() -> Self {
+        Self::keeping(APPLICATIONS.len())
+    }
+}
+
 impl Model {
+    fn keeping(most: usize) -> Self {
+        Self {
+            supervisor: Supervisor::new(most),
+            most,
+            now: 0,
+            entries: Vec::new(),
+            records: BTreeMap::new(),
+            installed: BTreeSet::new(),
+            pending: Vec::new(),
+            runs: Vec::new(),
+            failed_save: false,
+            given_up: BTreeSet::new(),
+        }
+    }
+
     fn release(application: &str, number: u8) -> Digest {
         let mut digest = [number; 32];
         digest[0] = application.as_bytes()[0];
@@ -203,7 +226,7 @@ impl Model {
             let failed = records.get(application).and_then(|record| record.failed.as_ref());
             failed.is_some_and(|failed| failed.release == *release && failed.restart_counter == *counter)
         });
-        self.supervisor = Supervisor::default();
+        self.supervisor = Supervisor::new(self.most);
         for (application, record) in self.records.clone() {
             self.supervisor.restore(&application, record);
         }
@@ -242,8 +265,10 @@ impl Model {
     fn started(&mut self, application: String, instance: Instance, slot: Slot) {
         assert!(self.runs.iter().all(|run| run.1 != application), "{application} runs twice");
         assert!(self.installed.contains(&slot.release), "a release that is not installed was started");
-        let entry = self.entries.iter().find(|entry| entry.application == application);
-        let entry = entry.expect("an application that no Assignment names was started");
+        let place = self.entries.iter().position(|entry| entry.application == application);
+        let place = place.expect("an application that no Assignment names was started");
+        assert!(place < self.most, "{application} was started beyond what the device keeps");
+        let entry = &self.entries[place];
         assert_eq!(entry.state, RunState::Run, "a suspended application was started");
         let given_up = (application.clone(), slot.release, entry.restart);
         assert!(
@@ -286,6 +311,15 @@ impl Model {
                 continue;
             };
             let report = report.expect("a report of every assigned application");
+            if self.entries.iter().position(|other| other.application == application) >= Some(self.most) {
+                assert!(run.is_none(), "{application} runs beyond what the device keeps");
+                assert!(!self.records.contains_key(application), "{application} is still remembered");
+                let (error, assigned) = (report.error.as_deref().unwrap(), self.entries.len());
+                assert_eq!(report.phase, Phase::Failed);
+                assert!(error.contains(&format!("{assigned} applications are assigned")), "{error}");
+                assert!(error.contains(&format!("memory for {}", self.most)), "{error}");
+                continue;
+            }
             match report.phase {
                 Phase::Running => assert_eq!(run.expect("it says it runs").2.release, entry.release.0),
                 Phase::Suspended => assert!(run.is_none() && entry.state == RunState::Suspended),
@@ -307,8 +341,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_sequence_of_events_keeps_every_promise(steps in prop::collection::vec(step(), 0..80)) {
-        let mut model = Model::default();
+    fn any_sequence_of_events_keeps_every_promise(steps in prop::collection::vec(step(), 0..80), most in 0..=3_usize) {
+        let mut model = Model::keeping(most);
         for step in &steps {
             model.apply(step);
         }
@@ -317,8 +351,11 @@ proptest! {
     }
 
     #[test]
-    fn the_same_state_comes_of_an_assignment_told_once_or_often(steps in prop::collection::vec(step(), 0..60)) {
-        let mut model = Model::default();
+    fn the_same_state_comes_of_an_assignment_told_once_or_often(
+        steps in prop::collection::vec(step(), 0..60),
+        most in 1..=3_usize,
+    ) {
+        let mut model = Model::keeping(most);
         for step in &steps {
             model.apply(step);
         }
@@ -335,7 +372,7 @@ proptest! {
 
 #[test]
 fn nothing_runs_and_nothing_is_erased_before_an_assignment_is_known() {
-    let mut supervisor = Supervisor::default();
+    let mut supervisor = Supervisor::new(APPLICATIONS.len());
     let release = Model::release("a", 1);
     let slot = Slot { release, module: [1; 32] };
     let record = ApplicationRecord { current: Some(slot), confirmed: true, ..ApplicationRecord::default() };

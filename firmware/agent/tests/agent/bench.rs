@@ -11,6 +11,7 @@ use wasmbed_agent::{
     Action, Agent, ApplicationEvent, Board, Connection, EntropyFailed, Event, Instance, Level, Options,
     StartApplication,
 };
+use wasmbed_protocol::limits::MAX_APPLICATIONS;
 use wasmbed_protocol::message::{Phase, Report};
 use wasmbed_protocol::{DeviceMessage, GatewayMessage, SigningKey};
 
@@ -100,6 +101,7 @@ impl Bench {
             provisioning: fleet.provisioning(&device),
             board: Board { name: "Host".into(), memory: 1 << 20, features: vec!["wasm32".into()] },
             geometry,
+            max_applications: MAX_APPLICATIONS,
             entropy,
         };
         let flash = Nor::new(vec![0xff; geometry.end() as usize], geometry);

@@ -7,6 +7,7 @@ mod fleet;
 mod gateway;
 mod health;
 mod life;
+mod many;
 mod power;
 mod refusals;
 mod sessions;

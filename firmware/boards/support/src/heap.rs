@@ -33,6 +33,19 @@ unsafe impl GlobalAlloc for Heap {
     }
 }
 
+/// What a session takes at most, in bytes: TLS, frames, lines that wait, and what is on its way to the gateway and to flash.
+const SESSION: usize = 40 * 1024;
+/// What an application takes, in bytes, with its successor on the way: the Release as it is signed and as it is read, its state,
+/// its run and its lines.
+const APPLICATION: usize = 4 * 1024;
+
+/// How many applications the heap is large enough for.
+#[must_use]
+pub fn max_applications() -> usize {
+    let Use { used, free, .. } = usage();
+    (used + free).saturating_sub(SESSION) / APPLICATION
+}
+
 /// How much of the heap is and was in use, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Use {

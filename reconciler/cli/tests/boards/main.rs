@@ -12,6 +12,7 @@ mod fleet;
 mod hog;
 mod hostile;
 mod idle;
+mod many;
 mod power;
 mod refusals;
 mod story;
