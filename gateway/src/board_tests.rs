@@ -32,6 +32,7 @@ fn application() -> DeviceApplication {
         phase: InstancePhase::Running,
         error: None,
         restarts: 0,
+        throttled: None,
     }
 }
 

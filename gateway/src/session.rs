@@ -17,7 +17,7 @@ use wasmbed_protocol::message::{
 use wasmbed_protocol::{DecodeError, Nonce, ReleaseDigest, VERSION};
 use wasmbed_streams::live::LiveKind;
 
-use self::applications::Applications;
+use self::applications::{Applications, Change};
 use self::assignment::Delivery;
 use self::flood::Flood;
 use crate::closing::Closing;
@@ -346,8 +346,10 @@ impl Session {
             }
             DeviceMessage::Report(report) => {
                 let application = Some(report.application.clone());
-                if let Some(kind) = open.applications.report(report) {
-                    self.actions.extend([Action::Status, Action::Live { application, kind }]);
+                match open.applications.report(report) {
+                    Change::Nothing => {}
+                    Change::Status => self.actions.push_back(Action::Status),
+                    Change::Phase(kind) => self.actions.extend([Action::Status, Action::Live { application, kind }]),
                 }
             }
             DeviceMessage::Output(output) => self.actions.extend(open.flood.output(output, now.at)),

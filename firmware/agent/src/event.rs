@@ -66,6 +66,17 @@ pub enum Event {
     },
 }
 
+/// How often the limits of a run held it back since it began. Only whether a number rises counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HeldBack {
+    /// Times that it was over its share of the processor and had to wait.
+    pub cpu_time: u64,
+    /// Lines of its log that were dropped.
+    pub log: u64,
+    /// Outputs that were refused.
+    pub output: u64,
+}
+
 /// What a run of an application does. The last event of every run is one of `Exited`, `Trapped`,
 /// `Refused` and `Stopped`, and it comes exactly once.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,6 +103,8 @@ pub enum ApplicationEvent {
         cpu_ms: u64,
         /// Linear memory now, in bytes.
         memory: u32,
+        /// How often its limits held it back.
+        held_back: HeldBack,
     },
     /// `_start` returned (code 0), or the program asked to exit.
     Exited {

@@ -23,7 +23,7 @@ mod tls;
 
 pub use action::{Action, ModuleLocation, StartApplication};
 pub use agent::{Agent, Board, Options};
-pub use event::{ApplicationEvent, Connection, Event, Instance};
+pub use event::{ApplicationEvent, Connection, Event, HeldBack, Instance};
 pub use provisioning::{
     MAX_ADDRESS, MAX_GATEWAYS, MAX_PROVISIONING, Pairing, Provisioning, ProvisioningError, StaticAddress,
 };

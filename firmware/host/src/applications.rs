@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use wasmbed_agent::{ApplicationEvent, Instance, Level, StartApplication};
+use wasmbed_agent::{ApplicationEvent, HeldBack, Instance, Level, StartApplication};
 use wasmbed_runtime::{Application, Grants, Limits, Outcome, Running, StartError, Stats};
 
 use crate::pins::Pins;
@@ -128,6 +128,7 @@ fn account(stats: &Stats) -> ApplicationEvent {
     ApplicationEvent::Stats {
         cpu_ms: u64::try_from(stats.cpu.as_millis()).unwrap_or(u64::MAX),
         memory: u32::try_from(stats.memory).unwrap_or(u32::MAX),
+        held_back: HeldBack { cpu_time: stats.held_back, log: stats.log_lines_dropped, output: stats.publish_refused },
     }
 }
 

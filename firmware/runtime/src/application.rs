@@ -105,6 +105,8 @@ pub struct Stats {
     pub memory: u64,
     /// The most bytes it ever held.
     pub memory_peak: u64,
+    /// How often it was found over its share of the CPU ([`Limits::cpu_ms_per_s`]) and had to wait.
+    pub held_back: u64,
     /// Log lines dropped by [`Limits::log_bytes_per_s`].
     pub log_lines_dropped: u64,
     /// Messages published.

@@ -204,6 +204,8 @@ map! {
         4 => error: Option<String>, max MAX_REASON;
         /// After a fall-back: the Release that runs instead.
         5 => fallback: Option<ReleaseDigest>;
+        /// What it is held back by while it runs, if it asks for more than its limits give.
+        6 => throttled: Option<Throttled>;
     }
 }
 
@@ -256,6 +258,18 @@ number! {
         FellBack = 7,
         /// It was stopped and its modules erased, because no Assignment names it any more.
         Erased = 8,
+    }
+}
+
+number! {
+    /// Which of its limits holds an application back. It runs on.
+    pub enum Throttled {
+        /// Its share of the processor is used up, again and again.
+        CpuTime = 0,
+        /// It writes more than its log may hold; lines are dropped.
+        Log = 1,
+        /// It publishes more than it may; outputs are refused.
+        Output = 2,
     }
 }
 

@@ -6,7 +6,7 @@ mod samples;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use wasmbed_protocol::limits::{MAX_FRAME, MAX_SIGNED};
-use wasmbed_protocol::message::{Chunk, Fetch, Heartbeat, Log, Output, Phase, Pulse, Report};
+use wasmbed_protocol::message::{Chunk, Fetch, Heartbeat, Log, Output, Phase, Pulse, Report, Throttled};
 use wasmbed_protocol::pairing::{Code, Proof, exporter_from_secret};
 use wasmbed_protocol::{
     Assignment, Credential, DeviceMessage, FrameDecoder, FrameError, GatewayMessage, KeySet, ModuleDigest, PublicKey,
@@ -33,15 +33,18 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 fn device_message() -> impl Strategy<Value = DeviceMessage> {
-    let report = (name(), any::<[u8; 32]>(), phase(), any::<u32>(), any::<Option<String>>(), any::<Option<[u8; 32]>>())
-        .prop_filter("reasons are short", |report| report.4.as_ref().is_none_or(|text| text.len() <= 256))
-        .prop_map(|(application, release, phase, restarts, error, fallback)| Report {
+    let throttled = prop::option::of((0..Throttled::ALL.len()).prop_map(|index| Throttled::ALL[index]));
+    let error = (any::<Option<String>>(), throttled);
+    let report = (name(), any::<[u8; 32]>(), phase(), any::<u32>(), error, any::<Option<[u8; 32]>>())
+        .prop_filter("reasons are short", |report| report.4.0.as_ref().is_none_or(|text| text.len() <= 256))
+        .prop_map(|(application, release, phase, restarts, (error, throttled), fallback)| Report {
             application,
             release: ReleaseDigest(release),
             phase,
             restarts,
             error,
             fallback: fallback.map(ReleaseDigest),
+            throttled,
         });
     let pulse = (name(), phase(), any::<u64>(), any::<u32>())
         .prop_map(|(application, phase, cpu_ms, restarts)| Pulse { application, phase, cpu_ms, restarts });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wasmbed_api::{DeviceApplication, Digest, InstancePhase, Name};
+use wasmbed_api::{DeviceApplication, Digest, InstancePhase, Name, Throttled};
 use wasmbed_protocol::limits::MAX_APPLICATIONS;
 use wasmbed_protocol::message::{Phase, Pulse, Report};
 use wasmbed_streams::live::LiveKind;
@@ -10,6 +10,16 @@ use wasmbed_streams::live::LiveKind;
 /// The last word on each application. Reports bring changes; heartbeats put right what a lost report left wrong.
 #[derive(Debug, Default)]
 pub(crate) struct Applications(BTreeMap<String, Report>);
+
+/// What a report changed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Change {
+    Nothing,
+    /// What a status says, and nothing that those who watch are told.
+    Status,
+    /// Where the application is.
+    Phase(LiveKind),
+}
 
 impl Applications {
     /// As told in `Hello`.
@@ -21,19 +31,23 @@ impl Applications {
         applications
     }
 
-    /// Takes a report; gives what changed, for those who watch.
-    pub(crate) fn report(&mut self, report: Report) -> Option<LiveKind> {
+    /// Takes a report; gives what changed.
+    pub(crate) fn report(&mut self, report: Report) -> Change {
         let kind = LiveKind::Phase { phase: word(report.phase).to_owned(), reason: report.error.clone() };
         if report.phase == Phase::Erased {
-            return self.0.remove(&report.application).map(|_| kind);
+            return self.0.remove(&report.application).map_or(Change::Nothing, |_| Change::Phase(kind));
         }
         if self.0.len() >= MAX_APPLICATIONS && !self.0.contains_key(&report.application) {
-            return None;
+            return Change::Nothing;
         }
-        match self.0.insert(report.application.clone(), report.clone()) {
-            Some(before) if before == report => None,
-            _ => Some(kind),
+        let Some(mut before) = self.0.insert(report.application.clone(), report.clone()) else {
+            return Change::Phase(kind);
+        };
+        if before == report {
+            return Change::Nothing;
         }
+        before.throttled = report.throttled;
+        if before == report { Change::Status } else { Change::Phase(kind) }
     }
 
     /// Takes a heartbeat: what it does not name is gone, and the phases it names are right.
@@ -45,6 +59,7 @@ impl Applications {
                     // The reason belonged to the phase it was reported with.
                     report.error = None;
                     report.fallback = None;
+                    report.throttled = None;
                 }
                 report.phase = pulse.phase;
                 report.restarts = pulse.restarts;
@@ -61,6 +76,7 @@ impl Applications {
                 phase: instance_phase(report.phase)?,
                 error: report.error.clone(),
                 restarts: report.restarts,
+                throttled: report.throttled.map(throttled),
             })
         };
         self.0.values().filter_map(application).collect()
@@ -79,6 +95,14 @@ fn instance_phase(phase: Phase) -> Option<InstancePhase> {
         Phase::FellBack => InstancePhase::FellBack,
         Phase::Erased => return None,
     })
+}
+
+fn throttled(by: wasmbed_protocol::message::Throttled) -> Throttled {
+    match by {
+        wasmbed_protocol::message::Throttled::CpuTime => Throttled::CpuTime,
+        wasmbed_protocol::message::Throttled::Log => Throttled::Log,
+        wasmbed_protocol::message::Throttled::Output => Throttled::Output,
+    }
 }
 
 /// The word of [`InstancePhase`] for a phase, and `Erased`.

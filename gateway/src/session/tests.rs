@@ -58,7 +58,15 @@ fn hello() -> Hello {
 }
 
 fn report(phase: Phase) -> Report {
-    Report { application: "hello".into(), release: RELEASE, phase, restarts: 0, error: None, fallback: None }
+    Report {
+        application: "hello".into(),
+        release: RELEASE,
+        phase,
+        restarts: 0,
+        error: None,
+        fallback: None,
+        throttled: None,
+    }
 }
 
 fn heartbeat(applications: Vec<Pulse>) -> DeviceMessage {
@@ -270,6 +278,25 @@ fn a_report_is_told_once() {
     session.on_message(report(Phase::Erased).into(), now);
     assert_eq!(actions(&mut session).len(), 2);
     assert!(phases(&session).is_empty());
+}
+
+#[test]
+fn what_holds_an_application_back_is_written_when_it_begins_and_when_it_ends_and_not_between() {
+    let now = now();
+    let mut session = open(now);
+    let throttled = |session: &Session| session.applications().expect("it is open").to_status()[0].throttled;
+    let flood = Report { throttled: Some(wasmbed_protocol::message::Throttled::Log), ..report(Phase::Running) };
+    session.on_message(flood.clone().into(), now);
+    assert_eq!(actions(&mut session), [Action::Status], "nobody who watches phases is told of a new one");
+    assert_eq!(throttled(&session), Some(wasmbed_api::Throttled::Log));
+    session.on_message(flood.into(), now);
+    assert!(session.is_idle());
+    session.on_message(heartbeat(vec![Pulse { restarts: 0, ..pulse(Phase::Running) }]), now);
+    actions(&mut session);
+    assert_eq!(throttled(&session), Some(wasmbed_api::Throttled::Log), "a heartbeat says nothing of it");
+    session.on_message(report(Phase::Running).into(), now);
+    assert_eq!(actions(&mut session), [Action::Status]);
+    assert_eq!(throttled(&session), None);
 }
 
 #[test]

@@ -36,6 +36,7 @@ async fn a_declared_device_is_welcomed_and_signer_status_and_watchers_are_told()
         restarts: 1,
         error: None,
         fallback: None,
+        throttled: None,
     };
     let hello = wasmbed_protocol::message::Hello { running: vec![report], ..hello() };
     let mut device = Device::hello(&fleet.address, &key(1), hello).await;

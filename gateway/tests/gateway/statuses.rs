@@ -18,6 +18,7 @@ fn report(phase: Phase) -> Report {
         restarts: 0,
         error: (phase == Phase::Failed).then(|| "trap: unreachable".into()),
         fallback: None,
+        throttled: None,
     }
 }
 

@@ -288,6 +288,21 @@ pub struct DeviceApplication {
     /// Restarts since this Release began.
     #[serde(default)]
     pub restarts: u32,
+    /// Which of its limits holds it back, while it runs: it asks for more, again and again. Gone when it has not for a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled: Option<Throttled>,
+}
+
+words! {
+    /// Which of its limits holds an application back.
+    Throttled {
+        /// Its share of the processor, `cpuTimeLimit`.
+        CpuTime = "CpuTime",
+        /// What it may write to its log, `ioLimit`; lines are dropped.
+        Log = "Log",
+        /// What it may publish, `ioLimit`; messages are refused.
+        Output = "Output",
+    }
 }
 
 words! {

@@ -42,7 +42,7 @@ pub use config::{Config, IoLimit, Limits, RestartPolicy};
 pub use crds::{crds, crds_yaml};
 pub use device::{
     Backend, Device, DeviceApplication, DevicePhase, DeviceSession, DeviceSpec, DeviceStatus, DeviceType, Emulation,
-    InstancePhase, McuType, Pairing,
+    InstancePhase, McuType, Pairing, Throttled,
 };
 pub use digest::Digest;
 pub use duration::Duration;

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use wasmbed_protocol::message::{Heartbeat, Hello, Level, Pairing, Report};
+use wasmbed_protocol::message::{Heartbeat, Hello, Level, Pairing};
 use wasmbed_protocol::pairing::Proof;
 use wasmbed_protocol::{DeviceMessage, Nonce, ReleaseDigest, VERSION};
 

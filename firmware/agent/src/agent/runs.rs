@@ -50,7 +50,7 @@ impl Agent {
                 }
                 return;
             }
-            ApplicationEvent::Stats { cpu_ms, memory } => RunEvent::Stats { cpu_ms, memory },
+            ApplicationEvent::Stats { cpu_ms, memory, held_back } => RunEvent::Stats { cpu_ms, memory, held_back },
             ApplicationEvent::Started => RunEvent::Started,
             ApplicationEvent::Exited { code } => RunEvent::Exited { code },
             ApplicationEvent::Trapped { reason } => RunEvent::Trapped { reason },

@@ -8,8 +8,9 @@ use wasmbed_protocol::signed::{Entry, RunState};
 
 use super::policy::{HEALTHY_MS, STABLE_MS};
 use super::saving::Saving;
+use super::throttle::Throttle;
 use super::{Effect, World};
-use crate::event::Instance;
+use crate::event::{HeldBack, Instance};
 use crate::store::{ApplicationRecord, Digest, Slot};
 
 /// What an Assignment says of an application.
@@ -86,6 +87,7 @@ pub(super) struct Application {
     pub(super) problem: Option<String>,
     pub(super) cpu_ms: u64,
     memory: u32,
+    pub(super) throttle: Throttle,
     pub(super) reported: Option<wasmbed_protocol::message::Report>,
 }
 
@@ -104,6 +106,7 @@ impl Application {
             problem: None,
             cpu_ms: 0,
             memory: 0,
+            throttle: Throttle::default(),
             reported: None,
         }
     }
@@ -176,13 +179,15 @@ impl Application {
         }
     }
 
-    pub(super) fn used(&mut self, cpu_ms: u64, memory: u32) {
+    pub(super) fn used(&mut self, cpu_ms: u64, memory: u32, held_back: HeldBack, now: u64) {
         self.cpu_ms = cpu_ms;
         self.memory = memory;
+        self.throttle.account(held_back, now);
     }
 
     pub(super) fn ended(&mut self, how: Ended, world: &World, now: u64) {
         self.memory = 0;
+        self.throttle = Throttle::default();
         match mem::replace(&mut self.run, Run::Idle) {
             Run::Active { what, .. } => match how {
                 Ended::Exited(0) => {

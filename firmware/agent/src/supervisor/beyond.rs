@@ -76,6 +76,7 @@ impl Beyond {
                  first {most} by name run; give it fewer"
             )),
             fallback: None,
+            throttled: None,
         }
     }
 }

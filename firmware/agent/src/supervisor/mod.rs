@@ -12,6 +12,7 @@ mod beyond;
 mod policy;
 mod saving;
 mod status;
+mod throttle;
 mod trial;
 
 use alloc::collections::VecDeque;
@@ -21,7 +22,7 @@ use alloc::vec::Vec;
 use wasmbed_protocol::message::{Pulse, Report};
 use wasmbed_protocol::signed::{Entry, RestartPolicy};
 
-use crate::event::Instance;
+use crate::event::{HeldBack, Instance};
 use crate::map::Map;
 use crate::store::{ApplicationRecord, Digest, Slot};
 use application::{Application, Desired, Ended};
@@ -56,7 +57,7 @@ pub(crate) struct Ready {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum RunEvent {
     Started,
-    Stats { cpu_ms: u64, memory: u32 },
+    Stats { cpu_ms: u64, memory: u32, held_back: HeldBack },
     Exited { code: i32 },
     Trapped { reason: String },
     Refused { reason: String },
@@ -172,7 +173,7 @@ impl Supervisor {
         };
         match event {
             RunEvent::Started => application.started(now),
-            RunEvent::Stats { cpu_ms, memory } => application.used(cpu_ms, memory),
+            RunEvent::Stats { cpu_ms, memory, held_back } => application.used(cpu_ms, memory, held_back, now),
             RunEvent::Exited { code } => application.ended(Ended::Exited(code), &self.world, now),
             RunEvent::Trapped { reason } | RunEvent::Refused { reason } => {
                 application.ended(Ended::Failed(reason), &self.world, now);

@@ -29,6 +29,7 @@ impl Application {
             restarts: self.restarts,
             error: error.map(bounded),
             fallback: current.filter(|_| fell_back).map(|slot| ReleaseDigest(slot.release)),
+            throttled: self.throttle.by(),
         })
     }
 
@@ -47,6 +48,7 @@ impl Application {
             restarts: 0,
             error: None,
             fallback: None,
+            throttled: None,
         }
     }
 

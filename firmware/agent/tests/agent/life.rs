@@ -1,9 +1,9 @@
 //! What a device does from day to day.
 
 use wasmbed_agent::store::{Area, Geometry};
-use wasmbed_agent::{ApplicationEvent, Event, Level};
+use wasmbed_agent::{ApplicationEvent, Event, HeldBack, Level};
 use wasmbed_protocol::DeviceMessage;
-use wasmbed_protocol::message::Phase;
+use wasmbed_protocol::message::{Phase, Throttled};
 use wasmbed_protocol::signed::RunState;
 
 use crate::bench::Bench;
@@ -304,7 +304,7 @@ fn heartbeats_carry_the_state_of_every_application() {
     let one = Built::new("hello", "run 1");
     let mut bench = running(&one);
     let instance = bench.started[0].instance;
-    let event = ApplicationEvent::Stats { cpu_ms: 12, memory: 65_536 };
+    let event = ApplicationEvent::Stats { cpu_ms: 12, memory: 65_536, held_back: HeldBack::default() };
     bench.hand(Event::Application { instance, event });
     bench.advance(10_000);
     let heartbeat = bench
@@ -318,6 +318,27 @@ fn heartbeats_carry_the_state_of_every_application() {
     assert_eq!(heartbeat.applications.len(), 1);
     assert_eq!(heartbeat.applications[0].phase, Phase::Running);
     assert_eq!(heartbeat.applications[0].cpu_ms, 12);
+}
+
+#[test]
+fn an_application_that_is_held_back_again_and_again_is_reported_once() {
+    let one = Built::new("hello", "run 1");
+    let mut bench = running(&one);
+    let instance = bench.started[0].instance;
+    let reports = bench.reports().len();
+    let account = |bench: &mut Bench, log| {
+        let held_back = HeldBack { log, ..HeldBack::default() };
+        let event = ApplicationEvent::Stats { cpu_ms: 0, memory: 0, held_back };
+        bench.hand(Event::Application { instance, event });
+        bench.advance(1_000);
+    };
+    (1..=200).for_each(|lines| account(&mut bench, lines));
+    assert_eq!(bench.reports().len(), reports + 1, "one for all of it");
+    let report = bench.reported("hello").unwrap();
+    assert_eq!((report.phase, report.throttled), (Phase::Running, Some(Throttled::Log)));
+    (0..100).for_each(|_| account(&mut bench, 200));
+    assert_eq!(bench.reports().len(), reports + 2);
+    assert_eq!(bench.reported("hello").unwrap().throttled, None);
 }
 
 #[test]

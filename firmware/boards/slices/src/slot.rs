@@ -51,6 +51,8 @@ pub struct Slot<C: Clock + 'static> {
     shared: Arc<Shared>,
     budget: Arc<Budget>,
     pace: Pace,
+    /// How often it was over its share when its turn came.
+    held_back: u64,
     skipped: u8,
     outcome: Option<Outcome>,
 }
@@ -89,7 +91,7 @@ impl<C: Clock> Slot<C> {
         let task = Task::new(application, Arc::clone(&budget), host, Box::new(driver)).map_err(Failed::Start)?;
         let coroutine = Coroutine::new(Lent(stack), task).map_err(Failed::Stack)?;
         let pace = Pace::new(application.limits.cpu_ms_per_s, clock.ticks_per_second(), clock.ticks());
-        Ok(Self { coroutine, clock, shared, budget, pace, skipped: 0, outcome: None })
+        Ok(Self { coroutine, clock, shared, budget, pace, held_back: 0, skipped: 0, outcome: None })
     }
 
     /// Lends it the processor for at most so many cycles of the core, 16,777,215 at most. To be called on the device's stack, in thread
@@ -109,6 +111,7 @@ impl<C: Clock> Slot<C> {
         if !stopping {
             let now = self.clock.ticks();
             if let Some(until) = self.pace.held_until(now) {
+                self.held_back += 1;
                 return SliceEnd::Waiting { until: Some(until) };
             }
             if is_wanted() && self.skipped < MOST_SKIPS {
@@ -170,6 +173,7 @@ impl<C: Clock> Slot<C> {
             cpu: duration(self.shared.used.get(), self.clock.ticks_per_second()),
             memory: self.budget.used(),
             memory_peak: self.budget.peak(),
+            held_back: self.held_back,
             log_lines_dropped: counts.log_lines_dropped,
             published: counts.published,
             publish_refused: counts.publish_refused,

@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::channel::Channel;
 use embassy_time::{Instant, TICK_HZ};
-use wasmbed_agent::{ApplicationEvent, Instance, StartApplication};
+use wasmbed_agent::{ApplicationEvent, HeldBack, Instance, StartApplication};
 use wasmbed_runtime::{Application, Budget, Grants, Limits, Outcome, Stats};
 use wasmbed_slices::{Clock, SliceEnd, Slot};
 
@@ -256,6 +256,11 @@ fn account(stats: &Stats) -> ApplicationEvent {
     ApplicationEvent::Stats {
         cpu_ms: u64::try_from(stats.cpu.as_millis()).unwrap_or(u64::MAX),
         memory: u32::try_from(stats.memory).unwrap_or(u32::MAX),
+        held_back: HeldBack {
+            cpu_time: stats.held_back,
+            log: stats.log_lines_dropped,
+            output: stats.publish_refused,
+        },
     }
 }
 

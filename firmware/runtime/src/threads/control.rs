@@ -16,6 +16,7 @@ pub(crate) struct Control {
     wake: Condvar,
     budget: Arc<Budget>,
     cpu_ns: AtomicU64,
+    held_back: AtomicU64,
     log_lines_dropped: AtomicU64,
     published: AtomicU64,
     publish_refused: AtomicU64,
@@ -30,6 +31,7 @@ impl Control {
             wake: Condvar::new(),
             budget,
             cpu_ns: AtomicU64::new(0),
+            held_back: AtomicU64::new(0),
             log_lines_dropped: AtomicU64::new(0),
             published: AtomicU64::new(0),
             publish_refused: AtomicU64::new(0),
@@ -42,6 +44,11 @@ impl Control {
 
     pub(crate) fn set_cpu(&self, nanoseconds: u64) {
         self.cpu_ns.store(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// Counts that it is over its share.
+    pub(crate) fn count_held_back(&self) {
+        self.held_back.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn set_counts(&self, counts: Counts) {
@@ -98,6 +105,7 @@ impl Control {
             cpu: Duration::from_nanos(self.cpu_ns.load(Ordering::Relaxed)),
             memory: self.budget.used(),
             memory_peak: self.budget.peak(),
+            held_back: self.held_back.load(Ordering::Relaxed),
             log_lines_dropped: self.log_lines_dropped.load(Ordering::Relaxed),
             published: self.published.load(Ordering::Relaxed),
             publish_refused: self.publish_refused.load(Ordering::Relaxed),

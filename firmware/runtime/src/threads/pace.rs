@@ -74,6 +74,7 @@ impl Driver for Pace {
             self.settle();
             if self.share < SHARE_OF && self.credit < 0 {
                 let wait = self.credit.unsigned_abs() * SHARE_OF.unsigned_abs() / self.share.unsigned_abs();
+                self.control.count_held_back();
                 if !self.control.sleep(Duration::from_nanos(wait)) {
                     return None;
                 }

@@ -106,7 +106,12 @@ pub fn report() -> Report {
         restarts: 3,
         error: Some("trap: out of bounds memory access".into()),
         fallback: Some(ReleaseDigest([9; 32])),
+        throttled: None,
     }
+}
+
+pub fn throttled_report() -> Report {
+    Report { throttled: Some(Throttled::Log), ..bare_report() }
 }
 
 pub fn bare_report() -> Report {
@@ -156,6 +161,7 @@ pub fn device_messages() -> Vec<(&'static str, DeviceMessage)> {
         ("fetch", Fetch { digest: ModuleDigest::of(b"a module"), offset: 2048, length: 2048 }.into()),
         ("report", report().into()),
         ("report-bare", bare_report().into()),
+        ("report-throttled", throttled_report().into()),
         ("output", output.clone().into()),
         ("output-bare", Output { dropped: None, ..output }.into()),
         ("log", log.clone().into()),

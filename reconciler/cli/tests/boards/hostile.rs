@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::count::Count;
 use super::firmware::images;
 use super::fleet::{Fleet, application, device, says, says_now, ticker};
 use super::running::text;
@@ -58,13 +59,17 @@ fn hostile_applications_end_or_are_held_back_and_nobody_else_notices() {
     let fleet = Fleet::start(images, &[device(BOARD, "Mps2An386", "qemu")], &applications);
     let mut log = fleet.up.logs(BOARD);
     says(&mut log, "here");
+    let mut count = Count::of("here", &mut log.out);
     let session = fleet.wait_device(BOARD, "Connected")["session"].clone();
 
     let hostile = [("recursion", RECURSION), ("hog", HOG), ("flood", FLOOD), ("endless", LOOP), ("trap", TRAP)];
     for (name, source) in hostile {
-        // Beside an endless loop the flood alone does not get far enough to exceed the usual limit.
-        let limit = "  config: {ioLimit: {logBytesPerSecond: 256}}\n";
-        let more = if name == "flood" { limit } else { "" };
+        let more = match name {
+            // Beside an endless loop the flood alone does not get far enough to exceed the usual limit.
+            "flood" => "  config: {ioLimit: {logBytesPerSecond: 256}}\n",
+            "endless" => "  config: {cpuTimeLimit: 200m}\n",
+            _ => "",
+        };
         fleet.write_application(name, &application(name, &[BOARD], more), source);
     }
     fleet.repository.push("Hostile ones");
@@ -79,8 +84,9 @@ fn hostile_applications_end_or_are_held_back_and_nobody_else_notices() {
     is_one_of(&error("hog"), &["ran into `unreachable`", "ran out of memory"]);
     is_one_of(&error("trap"), &["ran into `unreachable`"]);
     // Those that do not end are held back.
-    for name in ["flood", "endless"] {
-        fleet.wait_application(BOARD, name, |app| app["phase"] == "Running" && app["error"] == Value::Null);
+    for (name, by) in [("flood", "Log"), ("endless", "CpuTime")] {
+        let runs = |app: &Value| app["phase"] == "Running" && app["error"] == Value::Null;
+        fleet.wait_application(BOARD, name, |app| runs(app) && app["throttled"] == by);
     }
     let (mut dropped, mut full) = (false, false);
     log.out.next("the flood's dropped lines are counted, and the hog is told why it ended", |line| {
@@ -89,18 +95,11 @@ fn hostile_applications_end_or_are_held_back_and_nobody_else_notices() {
         full |= text.starts_with("the heap is full");
         (dropped && full).then_some(())
     });
-    // Beside all of them the neighbour counts on, and in the same instance: it never says 0 again.
-    let number = |line: &str| text(line)?.strip_prefix("here ")?.parse::<u32>().ok();
-    log.out.skip();
-    let now = log.out.next("the neighbour counts", number);
-    let mut last = now;
-    while last < now + 50 {
-        let next = log.out.next("the neighbour counts on", number);
-        assert!(next > last, "the neighbour began anew: {next} after {last}");
-        last = next;
-    }
+    // Beside all of them the neighbour counts on, and in the same instance: it never begins anew.
+    count.goes_on(&mut log.out);
     assert_eq!(fleet.wait_device(BOARD, "Connected")["session"], session, "the board stayed in its session");
     let neighbour = fleet.wait_application(BOARD, "neighbour", |app| app["phase"] == "Running");
+    assert_eq!(neighbour["throttled"], Value::Null, "{neighbour}");
     assert!(neighbour["restarts"].as_u64().is_none_or(|restarts| restarts == 0), "{neighbour}");
 
     // An endless loop is stopped and erased as anything else.
