@@ -4,12 +4,9 @@
 //! written, plus the difference between QEMU's own clock and the counter, whatever the counter says. So the counter is set to
 //! QEMU's clock once, which begins at 0 with QEMU (a reset ends QEMU: `-no-reboot`), and is left alone from then on.
 
-use core::cell::RefCell;
-use core::task::Waker;
+use core::num::NonZeroU32;
 
-use critical_section::{CriticalSection, Mutex};
-use embassy_time_driver::Driver;
-use embassy_time_queue_utils::Queue;
+use wasmbed_board::time::{Counter, LONGEST, Time};
 
 use crate::interrupts::Line;
 use crate::registers::{TIM2, TIM5};
@@ -24,66 +21,19 @@ const ENABLE: u32 = 1;
 const UPDATE: u32 = 1;
 /// QEMU's timers count nanoseconds.
 const TICKS_PER_MICROSECOND: u32 = 1_000;
-/// Later alarms are set again on the way; the counter wraps in 71 minutes, and has to be read before.
-const LONGEST: u64 = 60_000_000;
 
-struct State {
-    queue: Queue,
-    /// What the counter read last, and how often it wrapped.
-    last: u32,
-    wraps: u32,
-}
+struct Timer5;
 
-struct Time(Mutex<RefCell<State>>);
+embassy_time_driver::time_driver_impl!(static TIME: Time<Timer5> = Time::new(Timer5));
 
-embassy_time_driver::time_driver_impl!(static TIME: Time = Time(Mutex::new(RefCell::new(State {
-    queue: Queue::new(),
-    last: 0,
-    wraps: 0,
-}))));
-
-impl State {
-    fn now(&mut self) -> u64 {
-        let counter = TIM5.read(COUNTER);
-        if counter < self.last {
-            self.wraps += 1;
-        }
-        self.last = counter;
-        u64::from(self.wraps) << 32 | u64::from(counter)
+impl Counter for Timer5 {
+    fn microseconds(&self) -> u32 {
+        TIM5.read(COUNTER)
     }
 
-    /// Sets the alarm to the next time that somebody waits for.
-    fn arm(&mut self) {
-        loop {
-            let now = self.now();
-            let next = self.queue.next_expiration(now);
-            // Whoever was due is woken by now.
-            let Some(wait) = next.checked_sub(now).filter(|wait| *wait > 0) else { continue };
-            TIM5.write(RELOAD, wait.min(LONGEST) as u32);
-            return;
-        }
-    }
-}
-
-impl Time {
-    fn with<R>(&self, cs: CriticalSection<'_>, work: impl FnOnce(&mut State) -> R) -> R {
-        work(&mut self.0.borrow_ref_mut(cs))
-    }
-}
-
-impl Driver for Time {
-    fn now(&self) -> u64 {
-        critical_section::with(|cs| self.with(cs, State::now))
-    }
-
-    fn schedule_wake(&self, at: u64, waker: &Waker) {
-        critical_section::with(|cs| {
-            self.with(cs, |state| {
-                if state.queue.schedule_wake(at, waker) {
-                    state.arm();
-                }
-            });
-        });
+    /// It cannot be switched off without the counter.
+    fn alarm(&self, wait: Option<NonZeroU32>) {
+        TIM5.write(RELOAD, wait.unwrap_or(LONGEST).get());
     }
 }
 
@@ -93,13 +43,11 @@ pub(crate) fn start() {
     TIM5.write(COUNTER, TIM2.read(COUNTER) / TICKS_PER_MICROSECOND);
     TIM5.write(INTERRUPT_ENABLE, UPDATE);
     TIM5.write(CONTROL, ENABLE);
-    TIM5.write(RELOAD, LONGEST as u32);
+    TIM5.write(RELOAD, LONGEST.get());
     Line::Timer5.unmask();
 }
 
 pub(crate) fn interrupt() {
-    critical_section::with(|cs| {
-        TIM5.write(STATUS, 0);
-        TIME.with(cs, State::arm);
-    });
+    TIM5.write(STATUS, 0);
+    TIME.alarmed();
 }

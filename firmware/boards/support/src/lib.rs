@@ -29,4 +29,5 @@ pub mod probe;
 pub mod sliced;
 #[cfg(target_os = "none")]
 mod stack;
+pub mod time;
 mod together;

@@ -256,11 +256,7 @@ fn account(stats: &Stats) -> ApplicationEvent {
     ApplicationEvent::Stats {
         cpu_ms: u64::try_from(stats.cpu.as_millis()).unwrap_or(u64::MAX),
         memory: u32::try_from(stats.memory).unwrap_or(u32::MAX),
-        held_back: HeldBack {
-            cpu_time: stats.held_back,
-            log: stats.log_lines_dropped,
-            output: stats.publish_refused,
-        },
+        held_back: HeldBack { cpu_time: stats.held_back, log: stats.log_lines_dropped, output: stats.publish_refused },
     }
 }
 
