@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use embassy_time::{Duration, Instant, MockDriver};
 use embedded_io_async::{ErrorType, Read, Write};
-use wasmbed_board::console::{Console, pump};
+use wasmbed_board::console::Console;
 use wasmbed_board::network::{Network, Setup};
 use wasmbed_board::port::{News, Order, Port, What};
 use wasmbed_board::probe::Probes;
@@ -259,5 +259,4 @@ fn the_log_goes_over_the_link_whole_even_without_a_stream() {
         bench.log.len() >= text.len()
     });
     assert_eq!(bench.log, text);
-    pump(&mut &LOG);
 }
