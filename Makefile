@@ -18,6 +18,7 @@ up: setup ## run everything on this machine: API, reconciler, gateways, emulated
 test: firmware kubernetes ## every test, the end-to-end ones with real processes and those against a real API server too
 	$(CARGO) test --workspace --locked
 	firmware/boards/test.sh
+	charts/test.sh
 
 e2e: firmware ## only the end-to-end tests: real processes, a real bare repository, real pushes
 	$(CARGO) test --locked -p wasmbed --test '*' -- --nocapture

@@ -163,7 +163,7 @@ readinessProbe:
 {{- define "wasmbed.caVolume" -}}
 - name: ca
   projected:
-    defaultMode: 0444
+    defaultMode: 292 # 0444
     sources:
       {{- if eq .root.Values.tls.mode "helm" }}
       - configMap:
@@ -200,7 +200,7 @@ readinessProbe:
 - name: tls
   secret:
     secretName: {{ . }}
-    defaultMode: 0440
+    defaultMode: 288 # 0440, which YAML 1.2 takes for text
     items:
       - {key: tls.crt, path: tls.crt}
       - {key: tls.key, path: tls.key}

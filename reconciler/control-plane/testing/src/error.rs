@@ -9,7 +9,9 @@ pub enum StartError {
     #[error("{LEFT_OUT} is set, so there is no real Kubernetes API")]
     LeftOut,
     /// The programs are not there.
-    #[error("{program} is not in {folder}: run `make kubernetes` first, or set {LEFT_OUT}=1 to leave out what needs it")]
+    #[error(
+        "{program} is not in {folder}: run `make kubernetes` first, or set {LEFT_OUT}=1 to leave out what needs it"
+    )]
     NotBuilt {
         /// The first one that is missing.
         program: &'static str,

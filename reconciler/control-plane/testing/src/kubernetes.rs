@@ -82,7 +82,8 @@ impl Kubernetes {
     }
 
     async fn try_start(programs: &Programs, options: &Options) -> Result<Self, StartError> {
-        let failed = |source| StartError::System { what: "a folder for a Kubernetes API cannot be made".into(), source };
+        let failed =
+            |source| StartError::System { what: "a folder for a Kubernetes API cannot be made".into(), source };
         let within = options.within.clone().unwrap_or_else(std::env::temp_dir);
         let folder = TempDir::with_prefix_in("wasmbed-kubernetes-", within).map_err(failed)?;
         let at = folder.path().to_owned();
@@ -251,7 +252,8 @@ fn api_server(folder: &Path, etcd: u16, port: u16, audit: bool) -> std::io::Resu
         ("endpoint-reconciler-type", "none".into()),
     ]);
     if audit {
-        let policy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules:\n- level: Metadata\n";
+        let policy =
+            "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules:\n- level: Metadata\n";
         std::fs::write(folder.join("audit.yaml"), policy)?;
         arguments.extend(flags(&[
             ("audit-policy-file", file("audit.yaml")),
