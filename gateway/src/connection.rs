@@ -17,7 +17,7 @@ use tokio_rustls::server::TlsStream;
 use wasmbed_api::DevicePhase;
 use wasmbed_protocol::message::{Fetch, GatewayMessage};
 use wasmbed_protocol::pairing::{EXPORTER_LABEL, EXPORTER_LENGTH};
-use wasmbed_protocol::{PublicKey, ReleaseDigest};
+use wasmbed_protocol::{KeySet, PublicKey, ReleaseDigest};
 use wasmbed_streams::live::LiveKind;
 
 use crate::closing::Closing;
@@ -89,6 +89,8 @@ struct Connection<'a> {
     /// The counter of the device's session, once it is open.
     counter: Option<(String, i64)>,
     closing: Option<Closing>,
+    /// What the device was shown, and so believes.
+    keyset: Arc<KeySet>,
 }
 
 impl<'a> Connection<'a> {
@@ -130,6 +132,7 @@ impl<'a> Connection<'a> {
             stranger,
             counter: None,
             closing: None,
+            keyset: identity.keyset.clone(),
         }
     }
 
@@ -212,9 +215,9 @@ impl<'a> Connection<'a> {
             Action::Knock { board, pairing } => self.knock(board, pairing.as_ref()),
             Action::Open { device, nonce } => self.open(&device, nonce),
             Action::FindRelease(digest) => {
-                let store = self.context.store.clone();
+                let (store, keyset) = (self.context.store.clone(), self.keyset.clone());
                 self.lookups.push(Box::pin(async move {
-                    let found = store.release(digest).await.inspect_err(|error| {
+                    let found = store.release(digest, keyset).await.inspect_err(|error| {
                         tracing::warn!(release = %digest, %error, "a Release that is assigned cannot be read yet");
                     });
                     Found::Release(digest, found.ok())

@@ -9,6 +9,7 @@ use kube::Client;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use wasmbed_api::{Endpoint, Gateway};
+use wasmbed_keys::SecretPlace;
 use wasmbed_streams::live::{LiveEvent, LiveHub, LiveKind};
 
 use crate::board::Board;
@@ -32,6 +33,8 @@ pub(crate) struct Context {
     pub(crate) name: String,
     /// Which of the processes that serve the Gateway this is; none if it is the only one.
     pub(crate) replica: Option<String>,
+    /// The Secret with its identity.
+    pub(crate) identity_place: SecretPlace,
     pub(crate) address: Endpoint,
     pub(crate) limits: Limits,
     pub(crate) live: LiveHub,
@@ -61,6 +64,7 @@ pub(crate) struct Parts {
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) replica: Option<String>,
+    pub(crate) identity: SecretPlace,
     pub(crate) address: Endpoint,
     pub(crate) limits: Limits,
     pub(crate) live: LiveHub,
@@ -81,6 +85,7 @@ impl Context {
             client: parts.client,
             namespace: parts.namespace,
             name: parts.name,
+            identity_place: parts.identity,
             address: parts.address,
             limits: parts.limits,
             live: parts.live,

@@ -5,28 +5,26 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use rustls::ServerConfig;
 use wasmbed_api::labels::{KEYSET, KEYSET_ENTRY};
+use wasmbed_keys::{CREDENTIAL_ENTRY, SecretPlace, TLS_SEED_ENTRY as SEED_ENTRY};
 use wasmbed_protocol::message::{GatewayMessage, Introduction};
 use wasmbed_protocol::{Credential, KeySet, Refusal, SigningKey};
 use zeroize::Zeroizing;
 
 use crate::tls;
 
-/// The entry of Secret `gateway-<name>` with the 32-byte seed of the TLS key.
-const SEED_ENTRY: &str = "tls.seed";
-/// The entry of the same Secret with the credential.
-const CREDENTIAL_ENTRY: &str = "credential.cose";
-
 /// What new sessions are begun with.
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) introduction: GatewayMessage,
+    /// The KeySet that it shows.
+    pub(crate) keyset: Arc<KeySet>,
 }
 
 /// Why this gateway cannot introduce itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum IdentityError {
-    #[error("{what} is missing; `wasmbed keys` makes it")]
+    #[error("{what} is missing; `wasmbed keys publish` writes it, and `wasmbed up` makes it by itself")]
     Missing { what: String },
     #[error("{what} is no 32-byte seed")]
     Seed { what: String },
@@ -38,20 +36,16 @@ pub(crate) enum IdentityError {
     Tls { what: String, error: String },
 }
 
-/// Name of the Secret with a gateway's identity.
-pub(crate) fn secret_name(gateway: &str) -> String {
-    format!("gateway-{gateway}")
-}
-
 /// Puts an identity together from what the API holds, and holds it to the rules devices will hold it to.
 ///
 /// Only the root's signature on the KeySet is left to them: this process does not know the root key.
 pub(crate) fn identity(
     gateway: &str,
+    secret_place: &SecretPlace,
     secret: Option<&Secret>,
     keyset: Option<&ConfigMap>,
 ) -> Result<Identity, IdentityError> {
-    let place = |entry: &str| format!("{entry} of Secret {}", secret_name(gateway));
+    let place = |entry: &str| format!("{entry} of Secret {secret_place}");
     let data = |entry: &str| {
         let data = secret.and_then(|secret| secret.data.as_ref()).and_then(|data| data.get(entry));
         data.map(|bytes| bytes.0.as_slice()).ok_or_else(|| IdentityError::Missing { what: place(entry) })
@@ -79,7 +73,7 @@ pub(crate) fn identity(
     let tls = tls::server_config(&key)
         .map_err(|error| IdentityError::Tls { what: place(SEED_ENTRY), error: error.to_string() })?;
     let introduction = Introduction { keyset: keyset_cose, credential };
-    Ok(Identity { tls: Arc::new(tls), introduction: introduction.into() })
+    Ok(Identity { tls: Arc::new(tls), introduction: introduction.into(), keyset: Arc::new(keyset) })
 }
 
 #[cfg(test)]
@@ -97,6 +91,10 @@ mod tests {
         let data = [(SEED_ENTRY, vec![1; 32]), (CREDENTIAL_ENTRY, credential)];
         let data = data.into_iter().map(|(entry, bytes)| (entry.to_owned(), ByteString(bytes))).collect();
         Secret { data: Some(data), ..Secret::default() }
+    }
+
+    fn at() -> SecretPlace {
+        SecretPlace { namespace: "fleet".into(), name: "gateway-gateway-1".into() }
     }
 
     fn keyset() -> ConfigMap {
@@ -118,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_gateway_with_key_credential_and_keyset_can_introduce_itself() {
-        let identity = identity("gateway-1", Some(&secret(&credential(), &key(2))), Some(&keyset()));
+        let identity = identity("gateway-1", &at(), Some(&secret(&credential(), &key(2))), Some(&keyset()));
         assert!(identity.is_ok(), "{identity:?}");
     }
 
@@ -126,7 +124,7 @@ mod tests {
     fn what_devices_would_refuse_is_found_before_they_do() {
         let keyset = keyset();
         let check = |secret: &Secret| {
-            identity("gateway-1", Some(secret), Some(&keyset)).map(|_| ()).expect_err("it is to be refused")
+            identity("gateway-1", &at(), Some(secret), Some(&keyset)).map(|_| ()).expect_err("it is to be refused")
         };
         let other_ca = check(&secret(&credential(), &key(9)));
         assert!(matches!(other_ca, IdentityError::Refused { refusal: Refusal::Signature(_), .. }));
@@ -140,7 +138,10 @@ mod tests {
 
     #[test]
     fn an_error_says_what_is_missing_where_and_what_makes_it() {
-        let error = identity("gateway-1", None, None).map(|_| ()).expect_err("nothing is there").to_string();
-        assert_eq!(error, "tls.seed of Secret gateway-gateway-1 is missing; `wasmbed keys` makes it");
+        let error = identity("gateway-1", &at(), None, None).map(|_| ()).expect_err("nothing is there").to_string();
+        assert_eq!(
+            error,
+            "tls.seed of Secret fleet/gateway-gateway-1 is missing; `wasmbed keys publish` writes it, and `wasmbed up` makes it by itself"
+        );
     }
 }

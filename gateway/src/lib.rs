@@ -41,6 +41,7 @@ use kube::{Api, Client};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 use wasmbed_api::{Endpoint, Gateway};
+use wasmbed_keys::SecretPlace;
 use wasmbed_streams::live::LiveHub;
 
 use crate::context::{Context, Parts};
@@ -57,6 +58,10 @@ pub struct Options {
     pub namespace: String,
     /// The Gateway's name.
     pub name: String,
+    /// Namespace of the Secret with this gateway's identity.
+    pub identity_namespace: String,
+    /// Name of that Secret: entries `tls.seed` and `credential.cose`.
+    pub identity_secret: String,
     /// Names this process among those that serve the Gateway: it holds a Lease for that time, and tells of itself alone. Absent
     /// where no other process serves the Gateway.
     pub replica: Option<String>,
@@ -125,6 +130,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send) ->
     let context = Arc::new(Context::new(Parts {
         client: options.client,
         namespace: options.namespace,
+        identity: SecretPlace { namespace: options.identity_namespace, name: options.identity_secret },
         replica: options.replica,
         name,
         address,

@@ -8,7 +8,7 @@ use kube::{Api, Client};
 use wasmbed_api::Release;
 use wasmbed_api::labels::MODULE_ENTRY;
 use wasmbed_protocol::message::Fetch;
-use wasmbed_protocol::{ModuleDigest, ReleaseDigest};
+use wasmbed_protocol::{KeySet, ModuleDigest, ReleaseDigest};
 
 use crate::cache::{Cache, LoadError};
 use crate::limits::Limits;
@@ -19,7 +19,8 @@ const LOADS: usize = 4;
 /// Signed Releases and modules, by digest.
 #[derive(Clone)]
 pub(crate) struct Store {
-    releases: Arc<Cache<ReleaseDigest>>,
+    /// By the KeySet's epoch besides: what was signed by a key of one may have to be signed again for the next.
+    releases: Arc<Cache<(ReleaseDigest, u64)>>,
     modules: Arc<Cache<ModuleDigest>>,
     client: Client,
     namespace: String,
@@ -35,20 +36,24 @@ impl Store {
         }
     }
 
-    /// The COSE bytes of a Release.
-    pub(crate) async fn release(&self, digest: ReleaseDigest) -> Result<Bytes, LoadError> {
+    /// The COSE bytes of a Release, signed by a key that counts for those who believe `keyset`.
+    pub(crate) async fn release(&self, digest: ReleaseDigest, keyset: Arc<KeySet>) -> Result<Bytes, LoadError> {
+        let epoch = keyset.epoch;
         let api = Api::<Release>::namespaced(self.client.clone(), &self.namespace);
         let load = move || async move {
             let release = api.get(&digest.to_string()).await.map_err(|error| LoadError::from(error.to_string()))?;
             let cose = release.spec.cose.0;
             // A courier judges nothing, but what does not bear its name would only be refused by the device.
-            match wasmbed_protocol::Release::read_unverified(&cose) {
+            match wasmbed_protocol::Release::verify(&cose, &keyset) {
                 Ok((name, _)) if name == digest => Ok(Bytes::from(cose)),
                 Ok((name, _)) => Err(format!("Release {digest} holds the signed bytes of {name}").into()),
-                Err(error) => Err(format!("Release {digest} holds no signed Release: {error}").into()),
+                // After a rotation for a moment: the reconciler signs it again.
+                Err(error) => {
+                    Err(format!("Release {digest} is none for the KeySet of epoch {}: {error}", keyset.epoch).into())
+                }
             }
         };
-        self.releases.find(digest, load).await
+        self.releases.find((digest, epoch), load).await
     }
 
     /// Bytes of a module if the module is in memory; `None` if it must be read.

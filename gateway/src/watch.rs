@@ -14,7 +14,7 @@ use wasmbed_api::{Device, Gateway};
 use crate::closing::Closing;
 use crate::context::{Context, now};
 use crate::directory::Change;
-use crate::identity::{identity, secret_name};
+use crate::identity::identity;
 use crate::session::Standing;
 
 /// Follows the Devices with this gateway's label, for ever.
@@ -67,10 +67,10 @@ pub(crate) async fn declaration(context: &Context) {
 /// Follows the Secret and the ConfigMap that make the gateway's identity, for ever. Sessions that were shown another one
 /// end: a device learns of new keys, and of those that count no more, when it comes again.
 pub(crate) async fn credentials(context: &Context) {
-    let secrets = Api::<Secret>::namespaced(context.client.clone(), &context.namespace);
+    let place = &context.identity_place;
+    let secrets = Api::<Secret>::namespaced(context.client.clone(), &place.namespace);
     let maps = Api::<ConfigMap>::namespaced(context.client.clone(), &context.namespace);
-    let secret_name = secret_name(&context.name);
-    let mut secrets = pin!(one(secrets, &secret_name));
+    let mut secrets = pin!(one(secrets, &place.name));
     let mut maps = pin!(one(maps, KEYSET));
     let (mut secret, mut keyset, mut shown) = (None, None, None);
     loop {
@@ -80,7 +80,7 @@ pub(crate) async fn credentials(context: &Context) {
             else => return,
         }
         if let (Some(secret), Some(keyset)) = (&secret, &keyset) {
-            let identity = identity(&context.name, secret.as_ref(), keyset.as_ref());
+            let identity = identity(&context.name, place, secret.as_ref(), keyset.as_ref());
             if let Err(error) = &identity {
                 tracing::warn!(gateway = context.name, %error, "this gateway cannot introduce itself");
             }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use tokio::sync::watch;
-use wasmbed_protocol::SigningKey;
+use wasmbed_keys::KeySource;
 
 /// What the reconciler is told.
 #[derive(Clone)]
@@ -15,8 +15,8 @@ pub struct Options {
     pub namespace: String,
     /// The state folder; caches lie in `cache/` below it.
     pub state: PathBuf,
-    /// The key that signs Releases.
-    pub release_key: SigningKey,
+    /// The key that signs Releases. When it is replaced, what devices may still be told to run is signed again.
+    pub release_key: KeySource,
     /// The builder's socket.
     pub builder: PathBuf,
     /// Where `POST /hooks/<token>` is answered; nowhere if `None`.

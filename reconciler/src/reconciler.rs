@@ -6,6 +6,7 @@ mod deletions;
 mod enroll;
 mod prune;
 mod report;
+mod resign;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 use wasmbed_api::declarations::Object;
 use wasmbed_api::{FleetSpec, Held, Name, PublicKey};
-use wasmbed_protocol::SigningKey;
+use wasmbed_keys::CurrentKey;
 
 use crate::build::Builds;
 use crate::cluster::{Cluster, FleetView};
@@ -35,7 +36,7 @@ pub struct Reconciler {
     cluster: Cluster,
     fetcher: Fetcher,
     client: wasmbed_builder::Client,
-    release_key: SigningKey,
+    release_key: CurrentKey,
     /// Rung when the repository was asked.
     wake: Arc<Notify>,
     /// Rung when a build ended.
@@ -56,6 +57,7 @@ pub struct Reconciler {
     /// Why the newest revision is held whole.
     held: Vec<Held>,
     works: BTreeMap<Arc<str>, Work>,
+    resigning: resign::Resigning,
     settled: HashMap<ObjectId, (Fingerprint, Fingerprint)>,
     targets: Targets,
     reported: report::Reported,
@@ -112,7 +114,7 @@ pub struct Summary {
 }
 
 impl Reconciler {
-    /// A reconciler that remembers nothing yet.
+    /// A reconciler that remembers nothing yet. In a Tokio runtime, because a key in a Secret is watched by a task of its own.
     ///
     /// # Errors
     /// When its caches cannot be opened.
@@ -124,7 +126,8 @@ impl Reconciler {
             cluster: Cluster::new(options.client.clone(), &options.namespace),
             fetcher,
             client,
-            release_key: options.release_key.clone(),
+            release_key: CurrentKey::of(options.release_key.clone(), &options.client),
+            resigning: resign::Resigning::default(),
             wake: Arc::new(Notify::new()),
             built: Arc::new(Notify::new()),
             awaited: None,
@@ -150,6 +153,11 @@ impl Reconciler {
 
     pub(crate) fn fetcher(&self) -> &Fetcher {
         &self.fetcher
+    }
+
+    /// The key that signs Releases.
+    pub(crate) fn release_key(&self) -> &CurrentKey {
+        &self.release_key
     }
 
     /// Rings when a build ended.

@@ -5,7 +5,7 @@ use wasmbed_api::{ApplicationSpec, ByteString, Digest, labels};
 use wasmbed_protocol::signed::{
     Artifact, Capabilities, Configuration, Format, IoLimits, Limits, Release, RestartPolicy,
 };
-use wasmbed_protocol::{ModuleDigest, SignError, SigningKey};
+use wasmbed_protocol::{ModuleDigest, PublicKey, SignError, SigningKey};
 
 use crate::build::Module;
 
@@ -19,6 +19,8 @@ const MESSAGE_BYTES: u32 = 1024;
 pub(crate) struct Signed {
     pub(crate) digest: Digest,
     pub(crate) module: Module,
+    /// Whose signature it is.
+    pub(crate) signer: PublicKey,
     cose: Vec<u8>,
     content: Release,
 }
@@ -38,7 +40,7 @@ impl Signed {
         let content = content(fleet, application, spec, module);
         let cose = content.sign(key)?;
         let digest = Digest::from_bytes(content.digest()?.0);
-        Ok(Self { digest, module, cose, content })
+        Ok(Self { digest, module, signer: key.public(), cose, content })
     }
 
     /// The signed bytes.
@@ -185,6 +187,16 @@ mod tests {
         assert_eq!(name.0, *signed.digest.as_bytes());
         assert_eq!(release.limits.memory, 65_536);
         assert_eq!(release.capabilities.gpio, ["led0"]);
+    }
+
+    #[test]
+    fn another_signature_is_the_same_release() {
+        let spec = spec("{config: {args: [x]}}");
+        let old = signed(&spec);
+        let new = Signed::new("fleet", "app", &spec, module(), &SigningKey::from_seed(&[8; 32])).expect("signed");
+        assert_eq!(old.digest, new.digest);
+        assert_ne!(old.cose(), new.cose());
+        assert_eq!(new.signer, SigningKey::from_seed(&[8; 32]).public());
     }
 
     #[test]

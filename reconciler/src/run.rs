@@ -55,6 +55,9 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result
     }
     let work = async {
         let _watches = cluster.watch().await;
+        let mut key = reconciler.release_key().clone();
+        // A key that is not there is said of each application; whether it is there has to be known for that.
+        let _ = key.read().await;
         let (changed, wake, built) = (cluster.changed(), reconciler.wake(), reconciler.built());
         if reconciler.fleet().is_none() {
             tracing::info!(namespace = cluster.namespace(), "waits for the one Fleet of the namespace");
@@ -82,6 +85,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result
             tokio::select! {
                 () = wake.notified() => {}
                 () = built.notified() => {}
+                () = key.changed() => {}
                 () = async { changed.notified().await; tokio::time::sleep(rest).await } => {}
                 () = until(due) => {}
             }
@@ -109,6 +113,7 @@ async fn until(due: Option<Instant>) {
 pub async fn reconcile_once(options: Options) -> Result<Summary, ReconcileError> {
     let mut reconciler = Reconciler::new(&options)?;
     reconciler.list().await?;
+    let _ = reconciler.release_key().read().await;
     let count = reconciler.cluster().view().fleets.len();
     if count != 1 {
         return Err(ReconcileError::FleetCount { namespace: options.namespace, count });

@@ -125,6 +125,8 @@ impl Fleet {
             client: self.client.clone(),
             namespace: NAMESPACE.into(),
             name: NAME.into(),
+            identity_namespace: NAMESPACE.into(),
+            identity_secret: format!("gateway-{NAME}"),
             replica: None,
             listen,
             advertise: None,
@@ -145,7 +147,9 @@ impl Fleet {
             .unwrap();
         });
         self.gateway = Some((stop, task));
-        let status = self.wait_gateway(|status| status.phase.is_some_and(|phase| phase.as_str() != "Pending")).await;
+        // What an earlier one left, that could not listen, has no address.
+        let serves = |status: &GatewayStatus| status.phase.is_some_and(|phase| phase.as_str() != "Pending");
+        let status = self.wait_gateway(|status| serves(status) && status.address.is_some()).await;
         self.address = status.address.unwrap().to_string();
     }
 

@@ -1,4 +1,4 @@
-//! Release: what may run, signed once; its name is the SHA-256 of what was signed.
+//! Release: what may run, signed; its name is the SHA-256 of what was signed.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ use crate::schema;
     namespaced,
     status = "ReleaseStatus",
     derive = "PartialEq",
-    doc = "What may run, signed once; its name is the SHA-256 of what was signed. Written by the reconciler, never changed.",
+    doc = "What may run, signed once; its name is the SHA-256 of what was signed. Written by the reconciler; only the signature changes, when the release key is replaced.",
     printcolumn(name = "Application", type_ = "string", json_path = ".spec.application"),
     printcolumn(name = "Revision", type_ = "string", json_path = ".spec.revision"),
     printcolumn(name = "Bytes", type_ = "integer", json_path = ".spec.artifacts[0].size"),
@@ -53,7 +53,7 @@ pub struct ReleaseSpec {
     pub capabilities: Capabilities,
     /// Whether and how often it is started again.
     pub restart: RestartPolicy,
-    /// The COSE_Sign1 that devices verify, in base64.
+    /// The COSE_Sign1 that devices verify, in base64; signed again when the release key is replaced.
     #[schemars(schema_with = "schema::required_bytes")]
     pub cose: ByteString,
 }

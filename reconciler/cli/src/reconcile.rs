@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use serde_json::json;
+use wasmbed_keys::KeySource;
 use wasmbed_reconciler::Options;
 
 use crate::arguments::{Output, Reconcile};
@@ -23,7 +24,7 @@ pub(crate) async fn run(arguments: &Reconcile, output: Output) -> Result<ExitCod
         client,
         namespace,
         state: state.path().to_owned(),
-        release_key: key_files::load(&state.key("release")).context("Releases are signed with it")?,
+        release_key: KeySource::Fixed(key_files::load(&state.key("release")).context("Releases are signed with it")?),
         builder: state.builder_socket(),
         hooks: None,
         replicas: false,

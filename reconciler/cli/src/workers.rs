@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use wasmbed_builder::worker;
 use wasmbed_emulator::parent_is_gone;
+use wasmbed_keys::KeySource;
 
 use crate::api;
 use crate::arguments::{ApiArguments, Builder, Sandbox, Signer, StateArguments};
@@ -25,7 +26,7 @@ pub(crate) async fn signer(arguments: &Signer) -> Result<()> {
         client,
         namespace,
         fleet: arguments.fleet.clone(),
-        assignment_key: key_files::load(&folder.key("assignment"))?,
+        assignment_key: KeySource::Fixed(key_files::load(&folder.key("assignment"))?),
         socket: folder.signer_socket(),
     };
     wasmbed_signer::run(options, told_to_end()?).await.context("the signer cannot serve")

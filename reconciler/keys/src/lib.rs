@@ -8,5 +8,6 @@ mod place;
 
 pub use current::{CurrentKey, KeySource, NoKey};
 pub use place::{
-    CREDENTIAL_ENTRY, SEED_ENTRY, SecretPlace, TLS_SEED_ENTRY, assignment_secret, gateway_secret, release_secret,
+    CREDENTIAL_ENTRY, SEED_ENTRY, SecretPlace, TENANT_LABEL, TLS_SEED_ENTRY, assignment_secret, gateway_secret,
+    release_secret,
 };

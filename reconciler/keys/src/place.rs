@@ -9,6 +9,10 @@ pub const TLS_SEED_ENTRY: &str = "tls.seed";
 /// The entry of a gateway's Secret with its credential.
 pub const CREDENTIAL_ENTRY: &str = "credential.cose";
 
+/// On what `wasmbed keys publish` writes: the namespace of the fleet it is for. Names alone may say two things
+/// (`wasmbed-a-gateway-b-release`), so that nothing is written over what bears another fleet's.
+pub const TENANT_LABEL: &str = "wasmbed.github.io/tenant";
+
 /// A Secret, by namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SecretPlace {

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use wasmbed_protocol::SigningKey;
+use wasmbed_keys::{CurrentKey, KeySource};
 use wasmbed_streams::{StreamError, bidirectional, sessions};
 
 pub use intent::{Entries, Intents};
@@ -27,8 +27,8 @@ pub struct Options {
     pub namespace: String,
     /// Name of the Fleet.
     pub fleet: String,
-    /// Signs Assignments.
-    pub assignment_key: SigningKey,
+    /// The key that signs Assignments. When it is replaced, every session gets its Assignment anew.
+    pub assignment_key: KeySource,
     /// Where gateways reach it.
     pub socket: PathBuf,
 }
@@ -47,8 +47,9 @@ pub enum SignerError {
 /// When the socket cannot be served. A lost API or gateway is no error: both come back.
 pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result<(), SignerError> {
     let Options { client, namespace, fleet, assignment_key, socket } = options;
+    let key = CurrentKey::of(assignment_key, &client);
     let (watching, intents) = watch::start(&client, &namespace);
-    let signing = Arc::new(stream::Signing::new(fleet, assignment_key, intents));
+    let signing = Arc::new(stream::Signing::new(fleet, key, intents));
     let router = Router::new().route(
         sessions::PATH,
         bidirectional(move |from, to| {

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use tokio::sync::watch;
+use wasmbed_keys::CurrentKey;
 use wasmbed_protocol::limits::MAX_APPLICATIONS;
 use wasmbed_protocol::signed::{Entry, RunState};
-use wasmbed_protocol::{Assignment, Nonce, ReleaseDigest, SigningKey, Thumbprint};
+use wasmbed_protocol::{Assignment, Nonce, PublicKey, ReleaseDigest, Thumbprint};
 use wasmbed_streams::sessions::{AssignmentPush, Session, SessionEvent};
 use wasmbed_streams::{Receiver, Sender, StreamError};
 
@@ -15,19 +16,19 @@ use crate::numbers::Numbers;
 /// What all streams share.
 pub(crate) struct Signing {
     fleet: String,
-    key: SigningKey,
+    key: CurrentKey,
     numbers: Numbers,
     intents: watch::Receiver<Intents>,
 }
 
-/// A session and the set it was last sent.
+/// A session, and the set it was last sent with the key that signed it.
 struct Live {
     session: Session,
-    sent: Option<Entries>,
+    sent: Option<(Entries, PublicKey)>,
 }
 
 impl Signing {
-    pub(crate) fn new(fleet: String, key: SigningKey, intents: watch::Receiver<Intents>) -> Self {
+    pub(crate) fn new(fleet: String, key: CurrentKey, intents: watch::Receiver<Intents>) -> Self {
         Self { fleet, key, numbers: Numbers::default(), intents }
     }
 
@@ -35,6 +36,7 @@ impl Signing {
     pub(crate) async fn serve(&self, mut from: Receiver<SessionEvent>, to: Sender<AssignmentPush>) {
         let mut sessions: HashMap<u64, Live> = HashMap::new();
         let mut intents = self.intents.clone();
+        let mut key = self.key.clone();
         loop {
             let due: Vec<u64> = tokio::select! {
                 event = from.next() => match event {
@@ -57,12 +59,13 @@ impl Signing {
                     Ok(()) => sessions.keys().copied().collect(),
                     Err(_) => return,
                 },
+                () = key.changed() => sessions.keys().copied().collect(),
             };
             for number in due {
                 let Some(live) = sessions.get_mut(&number) else { continue };
-                let Some((entries, push)) = self.assign(live, &intents.borrow()) else { continue };
+                let Some((sent, push)) = self.assign(live, &intents.borrow()) else { continue };
                 match to.send(&push).await {
-                    Ok(()) => live.sent = Some(entries),
+                    Ok(()) => live.sent = Some(sent),
                     Err(StreamError::Closed) => return,
                     Err(error) => tracing::error!(%error, device = live.session.device, "an Assignment cannot be sent"),
                 }
@@ -71,17 +74,27 @@ impl Signing {
     }
 
     /// What the session should be sent, unless it has it already or nothing may be signed for it.
-    fn assign(&self, live: &Live, intents: &Intents) -> Option<(Entries, AssignmentPush)> {
+    fn assign(&self, live: &Live, intents: &Intents) -> Option<((Entries, PublicKey), AssignmentPush)> {
         let Session { session, gateway, device, thumbprint, nonce } = &live.session;
         let thumbprint = Thumbprint(*thumbprint);
-        let entries = match intents.entries(device, &thumbprint).map(|entries| bounded(device, entries)) {
-            Ok(entries) if live.sent.as_ref() == Some(&entries) => return None,
-            Ok(entries) => entries,
+        let key = match self.key.get() {
+            Ok(key) => key,
+            Err(no_key) => {
+                tracing::debug!(device, %no_key, "nothing can be signed");
+                return None;
+            }
+        };
+        let to_send = match intents.entries(device, &thumbprint).map(|entries| bounded(device, entries)) {
+            Ok(entries) => (entries, key.public()),
             Err(unknown) => {
                 tracing::debug!(device, ?unknown, "nothing to sign");
                 return None;
             }
         };
+        if live.sent.as_ref() == Some(&to_send) {
+            return None;
+        }
+        let entries = &to_send.0;
         let now = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(0);
         let assignment = Assignment {
             fleet: self.fleet.clone(),
@@ -92,8 +105,8 @@ impl Signing {
             entries: entries.iter().map(entry).collect(),
         };
         let releases = entries.iter().map(|entry| entry.release.to_string()).collect();
-        match assignment.sign(&self.key) {
-            Ok(assignment) => Some((entries, AssignmentPush { session: *session, assignment, releases })),
+        match assignment.sign(&key) {
+            Ok(assignment) => Some((to_send, AssignmentPush { session: *session, assignment, releases })),
             Err(error) => {
                 tracing::error!(
                     device, %error, applications = entries.len(),

@@ -4,12 +4,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use wasmbed_api::{Application, Device, Rollout};
 use wasmbed_control_plane::{ControlPlane, Options};
+use wasmbed_keys::{KeySource, SecretPlace};
 use wasmbed_protocol::signed::{Expected, RunState};
 use wasmbed_protocol::{Assignment, KeySet, Nonce, PublicKey, SigningKey};
 use wasmbed_streams::sessions::{AssignmentPush, PATH, Session, SessionEvent};
@@ -103,11 +106,16 @@ impl Fixture {
 
     /// Starts a signer; dropping what is returned ends it.
     fn start(&self) -> (oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
+        self.start_with(KeySource::Fixed(assignment_key()))
+    }
+
+    /// A signer whose key comes from somewhere else.
+    fn start_with(&self, assignment_key: KeySource) -> (oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
         let options = wasmbed_signer::Options {
             client: self.control_plane.client("fleet"),
             namespace: "fleet".to_owned(),
             fleet: "fleet".to_owned(),
-            assignment_key: assignment_key(),
+            assignment_key,
             socket: self.socket(),
         };
         let (end, ended) = oneshot::channel();
@@ -201,4 +209,37 @@ async fn a_signer_that_was_restarted_goes_on_above_the_last_number() {
     to.send(&opened(device_key().thumbprint().0)).await.unwrap();
     let after = verified(&next(&mut from).await, Some(before.n));
     assert_eq!(after.entries, before.entries);
+}
+
+/// Who signed what was pushed, of the keys of these seeds.
+fn signer_of(push: &AssignmentPush, seeds: &[u8]) -> Option<u8> {
+    let key = device_key();
+    seeds.iter().copied().find(|seed| {
+        let set = KeySet { assignment: vec![SigningKey::from_seed(&[*seed; 32]).public()], ..key_set() };
+        let expected = Expected { device: &key, nonce: &Nonce(NONCE), gateway: "gateway-1", last: None };
+        Assignment::verify(&push.assignment, &set, &expected).is_ok()
+    })
+}
+
+#[tokio::test]
+async fn a_session_waits_for_the_key_and_gets_its_assignment_anew_when_it_is_replaced() {
+    let fixture = Fixture::new().await;
+    let secrets = fixture.api::<Secret>();
+    let write = async |seed: u8| {
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "assignment" },
+            "data": { "seed": ByteString(vec![seed; 32]) },
+        });
+        secrets.patch("assignment", &PatchParams::apply("test").force(), &Patch::Apply(secret)).await.unwrap();
+    };
+    let place = SecretPlace { namespace: "fleet".to_owned(), name: "assignment".to_owned() };
+    let (_end, _signer) = fixture.start_with(KeySource::Secret(place));
+    let (to, mut from) = fixture.connect().await;
+    to.send(&opened(device_key().thumbprint().0)).await.unwrap();
+    write(2).await;
+    let first = next(&mut from).await;
+    assert_eq!(signer_of(&first, &[2, 4]), Some(2));
+    write(4).await;
+    let second = next(&mut from).await;
+    assert_eq!(signer_of(&second, &[2, 4]), Some(4));
 }

@@ -11,10 +11,12 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 use wasmbed_api::declarations::Object;
 use wasmbed_api::{ApplicationSpec, FleetSpec, Held};
+use wasmbed_keys::NoKey;
+use wasmbed_protocol::SigningKey;
 
 use super::{Accepted, Reconciler, Work};
 use crate::boards::too_much;
-use crate::build::{BuildState, Wanted};
+use crate::build::{BuildState, Module, Wanted};
 use crate::cluster::Watched;
 use crate::declarations::{Declarations, manifest};
 use crate::error::ReconcileError;
@@ -97,6 +99,7 @@ impl Reconciler {
         }
         self.works.retain(|name, _| standings.contains_key(name));
         self.write_releases(fleet, &mut outcome).await;
+        self.sign_again(fleet, accepted, &declarations, &mut outcome).await?;
         let changes = self.changes(fleet, spec, &declarations);
         self.write_changes(fleet, &declarations, changes, &mut outcome).await;
         self.write_rollouts(fleet, &declarations, &mut outcome).await;
@@ -138,6 +141,7 @@ impl Reconciler {
         };
         let declared: BTreeSet<Arc<str>> = declarations.applications().map(|(name, _)| Arc::clone(name)).collect();
         builds.keep_only(&declared);
+        let key = self.release_key.get();
         let mut standings = BTreeMap::new();
         for (name, spec) in declarations.applications() {
             let id = ObjectId { kind: Kind::Application, name: Arc::clone(name) };
@@ -154,9 +158,15 @@ impl Reconciler {
             let mut refused = too_much(spec, boards);
             if let BuildState::Built(module) = build
                 && refused.is_none()
-                && !self.works.get(name).is_some_and(|w| w.desired == *desired && w.signed.module == module)
+                && !self.works.get(name).is_some_and(|w| w.desired == *desired && w.is_of(&module, &key))
             {
-                match Signed::new(fleet, name, spec, module, &self.release_key) {
+                let signed = match &key {
+                    Ok(key) => Signed::new(fleet, name, spec, module, key).map_err(|error| {
+                        format!("the Release cannot be signed: {error}; shorten spec.config or spec.capabilities")
+                    }),
+                    Err(no_key) => Err(format!("the Release cannot be signed: {no_key}")),
+                };
+                match signed {
                     Ok(signed) => {
                         let work = Work {
                             object: declarations.object(&id).expect("every desired object is declared").clone(),
@@ -166,11 +176,7 @@ impl Reconciler {
                         };
                         self.works.insert(Arc::clone(name), work);
                     }
-                    Err(error) => {
-                        refused = Some(format!(
-                            "the Release cannot be signed: {error}; shorten spec.config or spec.capabilities"
-                        ));
-                    }
+                    Err(why) => refused = Some(why),
                 }
             }
             standings.insert(Arc::clone(name), Standing { build, refused });
@@ -392,6 +398,13 @@ fn watched(kind: Kind) -> Watched {
 impl Action {
     fn is_delete(self) -> bool {
         self == Self::Delete
+    }
+}
+
+impl Work {
+    /// Whether it is of this module, signed by this key.
+    fn is_of(&self, module: &Module, key: &Result<SigningKey, NoKey>) -> bool {
+        self.signed.module == *module && key.as_ref().is_ok_and(|key| key.public() == self.signed.signer)
     }
 }
 

@@ -245,6 +245,13 @@ impl Repository {
         Ok(messages)
     }
 
+    /// Whether `id` is `head` or a commit that it came from.
+    pub(crate) fn is_in(&self, head: ObjectId, id: ObjectId) -> bool {
+        let repo = self.local();
+        id == head
+            || (repo.has_object(id) && repo.merge_base(head, id).is_ok_and(|base| base.is_some_and(|base| base == id)))
+    }
+
     fn unreadable(&self, id: &ObjectId, error: &gix::Error) -> SourceError {
         SourceError::Cache { path: PathBuf::from(self.path()), detail: format!("cannot read object {id}: {error}") }
     }

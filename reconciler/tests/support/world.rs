@@ -4,15 +4,18 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::time::Duration;
 
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use wasmbed_api::{Application, Device, Fleet, FleetStatus, Gateway, Release, Rollout};
+use wasmbed_api::{Application, Device, Digest, Fleet, FleetStatus, Gateway, Release, Rollout};
 use wasmbed_control_plane::ControlPlane;
-use wasmbed_protocol::SigningKey;
+use wasmbed_keys::{KeySource, SecretPlace};
+use wasmbed_protocol::{KeySet, SigningKey};
 use wasmbed_reconciler::{Options, Reconciler, Summary, reconcile_once, run};
 
 use super::declare::{application, device, gateway};
@@ -61,12 +64,42 @@ impl World {
             client: self.client.clone(),
             namespace: FLEET.to_owned(),
             state: self.state.path().to_owned(),
-            release_key: SigningKey::from_seed(&[1; 32]),
+            release_key: KeySource::Fixed(key(1)),
             builder: self.state.path().join("no-builder.sock"),
             hooks: None,
             replicas: false,
             hooks_bound: None,
         }
+    }
+
+    /// With the release key in a Secret that nobody wrote yet; see [`World::write_key`].
+    pub fn options_with_secret(&self) -> Options {
+        let place = SecretPlace { namespace: FLEET.to_owned(), name: "release".to_owned() };
+        Options { release_key: KeySource::Secret(place), ..self.options() }
+    }
+
+    /// Puts the key of a number into the Secret.
+    pub async fn write_key(&self, number: u8) {
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "release" },
+            "data": { "seed": ByteString(vec![number; 32]) },
+        });
+        let applied = PatchParams::apply("wasmbed-keys").force();
+        self.api::<Secret>().patch("release", &applied, &Patch::Apply(secret)).await.expect("a Secret");
+    }
+
+    /// Whether the Release of this name is one that the key of a number signed.
+    pub async fn is_signed_by(&self, release: &Digest, number: u8) -> bool {
+        let release: Release = self.api().get(&release.to_string()).await.expect("the release");
+        let keys = KeySet {
+            epoch: 1,
+            fleet: FLEET.to_owned(),
+            release: vec![key(number).public()],
+            assignment: vec![],
+            gateway_ca: key(9).public(),
+        };
+        let verified = wasmbed_protocol::Release::verify(&release.spec.cose.0, &keys);
+        verified.is_ok_and(|(name, _)| Some(name.to_string()) == release.metadata.name)
     }
 
     /// `wasmbed reconcile --once`, by a process that remembers nothing.
@@ -174,6 +207,11 @@ impl World {
         };
         tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("never: {what}"));
     }
+}
+
+/// The key of a number.
+fn key(number: u8) -> SigningKey {
+    SigningKey::from_seed(&[number; 32])
 }
 
 /// Fetches and makes passes until nothing changes.

@@ -15,6 +15,7 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Client, ResourceExt};
 use wasmbed_api::{Endpoint, Gateway};
+use wasmbed_keys::{CREDENTIAL_ENTRY, TLS_SEED_ENTRY};
 use wasmbed_protocol::{Credential, PublicKey, SigningKey};
 use wasmbed_streams::live::LiveHub;
 
@@ -22,10 +23,6 @@ use super::shutdown::{Shutdown, Trigger, shutdown};
 
 /// A gateway that cannot serve is started again after this.
 const AGAIN: Duration = Duration::from_secs(2);
-/// The entry of a gateway's Secret with the 32-byte seed of its TLS key.
-const SEED: &str = "tls.seed";
-/// The entry with its credential.
-const CREDENTIAL: &str = "credential.cose";
 
 /// What all gateways of this process share.
 #[derive(Clone)]
@@ -108,6 +105,8 @@ impl Gateways {
                     client: self.client.clone(),
                     namespace: self.namespace.clone(),
                     name: name.clone(),
+                    identity_namespace: self.namespace.clone(),
+                    identity_secret: secret_name(&name),
                     listen,
                     signer: self.signer_socket.clone(),
                     live: self.live.clone(),
@@ -133,9 +132,9 @@ impl Gateways {
     /// Makes the gateway's TLS key and credential where they are missing, or signed by a CA key that is no more.
     async fn identity(&self, name: &str) -> Result<()> {
         let secrets = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
-        let secret_name = format!("gateway-{name}");
+        let secret_name = secret_name(name);
         let stored = secrets.get_opt(&secret_name).await.context("cannot read the gateway's Secret")?;
-        let seed = stored.as_ref().and_then(|secret| <[u8; 32]>::try_from(entry(secret, SEED)?).ok());
+        let seed = stored.as_ref().and_then(|secret| <[u8; 32]>::try_from(entry(secret, TLS_SEED_ENTRY)?).ok());
         let seed = match seed {
             Some(seed) => zeroize::Zeroizing::new(seed),
             None => crate::key_files::seed()?,
@@ -146,7 +145,10 @@ impl Gateways {
         }
         let credential =
             Credential { fleet: self.fleet.clone(), gateway: name.to_owned(), tls_key: key.public() }.sign(&self.ca)?;
-        let data = [(SEED.to_owned(), ByteString(seed.to_vec())), (CREDENTIAL.to_owned(), ByteString(credential))];
+        let data = [
+            (TLS_SEED_ENTRY.to_owned(), ByteString(seed.to_vec())),
+            (CREDENTIAL_ENTRY.to_owned(), ByteString(credential)),
+        ];
         let mut secret = Secret { data: Some(data.into()), ..Secret::default() };
         secret.metadata = ObjectMeta { name: Some(secret_name.clone()), ..ObjectMeta::default() };
         let parameters = PostParams::default();
@@ -169,9 +171,14 @@ impl Gateways {
             assignment: vec![],
             gateway_ca: self.ca.public(),
         };
-        let credential = entry(secret, CREDENTIAL).map(|bytes| Credential::verify(bytes, &set, tls_key));
+        let credential = entry(secret, CREDENTIAL_ENTRY).map(|bytes| Credential::verify(bytes, &set, tls_key));
         matches!(credential, Some(Ok(credential)) if credential.gateway == name)
     }
+}
+
+/// On one machine the Secret with a gateway's identity lies beside the Gateway.
+fn secret_name(gateway: &str) -> String {
+    format!("gateway-{gateway}")
 }
 
 fn entry<'s>(secret: &'s Secret, name: &str) -> Option<&'s [u8]> {

@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use tokio::task::{JoinError, JoinHandle};
 use wasmbed_emulator::backends::firmware_folders;
 use wasmbed_emulator::{Process, ProcessSpec};
+use wasmbed_keys::KeySource;
 use wasmbed_streams::live::{self, LiveHub};
 
 use crate::api::Reached;
@@ -93,7 +94,7 @@ async fn run_here(arguments: arguments::Up, output: Output) -> Result<()> {
             client: api.client.clone(),
             namespace: arguments.fleet.clone(),
             state: state.path().to_owned(),
-            release_key: keys.release,
+            release_key: KeySource::Fixed(keys.release),
             builder: state.builder_socket(),
             hooks: arguments.hooks,
             replicas: false,
