@@ -336,7 +336,7 @@ pub(crate) struct Keys {
 }
 
 /// What can be done with keys.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Debug, Subcommand)]
 pub(crate) enum KeysWhat {
     /// Show the public keys and the key set
     Show,
@@ -345,7 +345,72 @@ pub(crate) enum KeysWhat {
         /// The key to replace
         #[arg(value_enum)]
         key: KeyName,
+        /// Publish what comes of it, too.
+        #[command(flatten)]
+        cluster: MaybeCluster,
     },
+    /// A key was stolen: make a new one and sign a key set that names none of those before
+    Revoke {
+        /// The key that was stolen
+        #[arg(value_enum)]
+        key: RevocableKey,
+        /// Publish what comes of it, too.
+        #[command(flatten)]
+        cluster: MaybeCluster,
+    },
+    /// Make what is missing in the state folder, and write to a cluster what its processes need of it
+    Publish(Publish),
+}
+
+/// `wasmbed keys publish`.
+#[derive(Debug, Args)]
+pub(crate) struct Publish {
+    /// The cluster's kubeconfig
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: PathBuf,
+    /// Where in it.
+    #[command(flatten)]
+    pub places: ClusterPlaces,
+    /// Name of the Fleet [default: that of its namespace]
+    #[arg(long, value_name = "NAME")]
+    pub fleet: Option<String>,
+    /// A gateway to make a key and a credential for, several times for several; those made before need not be named
+    #[arg(long, value_name = "NAME")]
+    pub gateway: Vec<wasmbed_api::Name>,
+    /// Only say what would be made and written
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// A cluster that changed keys are published to, if one is named.
+#[derive(Debug, Args)]
+pub(crate) struct MaybeCluster {
+    /// Publish to the cluster of this kubeconfig, before and after
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Where in it.
+    #[command(flatten)]
+    pub places: ClusterPlaces,
+}
+
+/// Where keys lie in a cluster.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ClusterPlaces {
+    /// The fleet's namespace [default: that of the kubeconfig]
+    #[arg(short, long, value_name = "NAME", requires = "kubeconfig")]
+    pub namespace: Option<wasmbed_api::Name>,
+    /// The namespace that Wasmbed runs in
+    #[arg(long, default_value = "wasmbed-system", value_name = "NAME")]
+    pub system_namespace: wasmbed_api::Name,
+}
+
+/// A key that can be revoked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum RevocableKey {
+    /// Signs Releases.
+    Release,
+    /// Signs Assignments.
+    Assignment,
 }
 
 /// A key that can be replaced.

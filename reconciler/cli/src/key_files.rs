@@ -1,15 +1,18 @@
 //! The fleet's private keys and its KeySet as files of the state folder, mode 0600.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
-use wasmbed_protocol::{KeySet, SigningKey};
+use wasmbed_api::Name;
+use wasmbed_protocol::{KeySet, PublicKey, SigningKey};
 
+use crate::arguments::RevocableKey;
 use crate::state_folder::StateFolder;
 
 /// Keys of one sort in a KeySet: the new one and the one before, so that what was signed by it is still believed.
@@ -23,7 +26,7 @@ pub(crate) fn load_or_create(state: &StateFolder, name: &str) -> Result<SigningK
     let path = state.key(name);
     match load(&path) {
         Err(error) if is_missing(&error) => {
-            write_private(&path, seed()?.as_slice())?;
+            replace_private(&path, seed()?.as_slice())?;
             load(&path)
         }
         loaded => loaded,
@@ -53,17 +56,95 @@ pub(crate) fn load(path: &Path) -> Result<SigningKey> {
     }
 }
 
+/// The TLS key of a gateway that `wasmbed keys publish` knows, made if it is not there.
+///
+/// # Errors
+/// As [`load_or_create`].
+pub(crate) fn gateway(state: &StateFolder, name: &Name) -> Result<SigningKey> {
+    let folder = state.gateway_keys();
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    load_or_create(state, &format!("gateways/{name}"))
+}
+
+/// The gateways there are TLS keys of.
+///
+/// # Errors
+/// When their folder cannot be read.
+pub(crate) fn gateways(state: &StateFolder) -> Result<BTreeSet<Name>> {
+    let folder = state.gateway_keys();
+    let files = match std::fs::read_dir(&folder) {
+        Ok(files) => files,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", folder.display())),
+    };
+    let mut names = BTreeSet::new();
+    for file in files {
+        let file = file.with_context(|| format!("cannot read {}", folder.display()))?.file_name();
+        // Whatever else lies there was put there by somebody else.
+        names.extend(file.to_str().and_then(|file| file.strip_suffix(".key")?.parse::<Name>().ok()));
+    }
+    Ok(names)
+}
+
+/// A key was stolen: signs the next KeySet, which names a new one in its place and none of those before. What is revoked is
+/// written down first and stays so. Cut short anywhere, the next [`key_set`] completes it.
+///
+/// # Errors
+/// When the files cannot be read or written.
+pub(crate) fn revoke(state: &StateFolder, fleet: &str, key: RevocableKey) -> Result<KeySet> {
+    let (set, _) = key_set(state, fleet)?;
+    let keys = match key {
+        RevocableKey::Release => set.release,
+        RevocableKey::Assignment => set.assignment,
+    };
+    write_revoked(state, keys)?;
+    Ok(key_set(state, fleet)?.0)
+}
+
+/// Adds to the keys that count no more.
+pub(crate) fn write_revoked(state: &StateFolder, keys: Vec<PublicKey>) -> Result<()> {
+    let mut all = revoked(state)?;
+    all.extend(keys);
+    let text: String = all.iter().map(|key| format!("{}\n", wasmbed_api::PublicKey::from_bytes(key.0))).collect();
+    replace_private(&state.revoked_keys(), text.as_bytes())
+}
+
+/// The keys that count no more, whatever else is found.
+fn revoked(state: &StateFolder) -> Result<BTreeSet<PublicKey>> {
+    let path = state.revoked_keys();
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    let key = |line: &str| {
+        let key: wasmbed_api::PublicKey = line.parse().with_context(|| {
+            format!("{} has a line that is no public key; restore it from a backup", path.display())
+        })?;
+        Ok(PublicKey(*key.as_bytes()))
+    };
+    text.lines().map(key).collect()
+}
+
 /// Puts a new key in the place of `name`, and signs the next KeySet, which names it. The old one stays beside it as
 /// `NAME.key.old`. Cut short anywhere, the next [`key_set`] completes it.
 ///
 /// # Errors
 /// When the files cannot be written.
 pub(crate) fn replace(state: &StateFolder, fleet: &str, name: &str) -> Result<KeySet> {
+    put_aside(state, name)?;
+    Ok(key_set(state, fleet)?.0)
+}
+
+/// Takes the key `name` out of its place, so that the next that asks for it makes another.
+pub(crate) fn put_aside(state: &StateFolder, name: &str) -> Result<()> {
     let path = state.key(name);
     let old = path.with_extension("key.old");
-    std::fs::rename(&path, &old).with_context(|| format!("cannot keep the old key as {}", old.display()))?;
-    load_or_create(state, name)?;
-    Ok(key_set(state, fleet)?.0)
+    std::fs::rename(&path, &old).with_context(|| format!("cannot keep the old key as {}", old.display()))
 }
 
 /// The KeySet of the state folder, made of its keys if there is none. Returns it beside its signed bytes.
@@ -86,15 +167,15 @@ pub(crate) fn key_set(state: &StateFolder, fleet: &str) -> Result<(KeySet, Vec<u
             Ok((set, signed))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let public = |name| Ok::<_, anyhow::Error>(load_or_create(state, name)?.public());
-            let set = KeySet {
+            let mut set = KeySet {
                 // Above that of any KeySet that may have been lost with the file: devices refuse a lower one for good.
                 epoch: u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(1),
                 fleet: fleet.to_owned(),
-                release: vec![public("release")?],
-                assignment: vec![public("assignment")?],
-                gateway_ca: public("gateway-ca")?,
+                release: Vec::new(),
+                assignment: Vec::new(),
+                gateway_ca: load_or_create(state, "gateway-ca")?.public(),
             };
+            complete(state, &mut set)?;
             let signed = sign_key_set(state, &set)?;
             Ok((set, signed))
         }
@@ -102,12 +183,20 @@ pub(crate) fn key_set(state: &StateFolder, fleet: &str) -> Result<(KeySet, Vec<u
     }
 }
 
-/// Adds to `set` the keys of the state folder that it lacks, as after a rotation that was cut short; says whether it
-/// lacked any.
+/// Adds to `set` the keys of the state folder that it lacks, as after a rotation that was cut short, and takes those out that
+/// were revoked; says whether there were any.
 fn complete(state: &StateFolder, set: &mut KeySet) -> Result<bool> {
     let mut lacked = false;
+    let revoked = revoked(state)?;
     for (name, keys) in [("release", &mut set.release), ("assignment", &mut set.assignment)] {
-        let key = load_or_create(state, name)?.public();
+        let mut key = load_or_create(state, name)?.public();
+        if revoked.contains(&key) {
+            put_aside(state, name)?;
+            key = load_or_create(state, name)?.public();
+        }
+        let before = keys.len();
+        keys.retain(|key| !revoked.contains(key));
+        lacked |= keys.len() != before;
         if !keys.contains(&key) {
             keys.insert(0, key);
             keys.truncate(KEPT);
@@ -126,12 +215,18 @@ fn complete(state: &StateFolder, set: &mut KeySet) -> Result<bool> {
 /// When the root key cannot be loaded or the file not written.
 pub(crate) fn sign_key_set(state: &StateFolder, set: &KeySet) -> Result<Vec<u8>> {
     let signed = set.sign(&load_or_create(state, "root")?)?;
-    let path = state.key_set();
-    let new = path.with_extension("cose.new");
-    let _ = std::fs::remove_file(&new);
-    write_private(&new, &signed)?;
-    std::fs::rename(&new, &path).with_context(|| format!("cannot write {}", path.display()))?;
+    replace_private(&state.key_set(), &signed)?;
     Ok(signed)
+}
+
+/// Writes a file of mode 0600 in the place of whatever is there, whole or not at all.
+fn replace_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = Path::new(&new);
+    let _ = std::fs::remove_file(new);
+    write_private(new, bytes)?;
+    std::fs::rename(new, path).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Writes a new file of mode 0600, to the disk; one that is there already is an error.
@@ -214,6 +309,43 @@ mod tests {
         assert_eq!(after.epoch, before.epoch + 1);
         assert_eq!(after.assignment, [public(&state, "assignment"), before.assignment[0]]);
         assert_eq!(after.gateway_ca, public(&state, "gateway-ca"));
+    }
+
+    #[test]
+    fn a_revoked_key_counts_no_more_and_never_again() {
+        let (_folder, state) = state();
+        let (first, _) = key_set(&state, "fleet").expect("made");
+        let second = replace(&state, "fleet", "assignment").expect("replaced");
+        let third = revoke(&state, "fleet", RevocableKey::Assignment).expect("revoked");
+        assert_eq!(third.assignment, [public(&state, "assignment")]);
+        assert!(!second.assignment.contains(&third.assignment[0]));
+        assert_eq!((third.epoch, third.release.clone()), (first.epoch + 2, first.release));
+
+        // Somebody puts the stolen one back.
+        std::fs::rename(state.key("assignment").with_extension("key.old"), state.key("assignment"))
+            .expect("it is there");
+        let (fourth, _) = key_set(&state, "fleet").expect("mended");
+        assert_eq!(fourth.assignment[0], public(&state, "assignment"));
+        assert!(!fourth.assignment.iter().any(|key| second.assignment.contains(key)));
+    }
+
+    #[test]
+    fn a_damaged_list_of_revoked_keys_is_not_taken_for_an_empty_one() {
+        let (_folder, state) = state();
+        key_set(&state, "fleet").expect("made");
+        std::fs::write(state.revoked_keys(), "ssh-ed25519 AAAA\n").expect("it is ours");
+        let error = key_set(&state, "fleet").expect_err("refused");
+        assert!(format!("{error:#}").contains("no public key; restore it from a backup"), "{error:#}");
+    }
+
+    #[test]
+    fn a_gateways_key_stays_the_same_and_is_found_again() {
+        let (_folder, state) = state();
+        let name: Name = "gateway-1".parse().expect("a name");
+        assert!(gateways(&state).expect("read").is_empty());
+        let made = gateway(&state, &name).expect("made").public();
+        assert_eq!(gateway(&state, &name).expect("read").public(), made);
+        assert_eq!(gateways(&state).expect("read"), [name].into());
     }
 
     #[test]

@@ -77,7 +77,6 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Doctor(firmware) => doctor::run(&firmware, output),
         Command::Validate(arguments) => validate::run(&arguments, output),
         Command::New(arguments) => new::run(&arguments, output).map(|()| ExitCode::SUCCESS),
-        Command::Keys(arguments) => keys::run(&arguments, output).map(|()| ExitCode::SUCCESS),
         command => {
             let threads = std::thread::available_parallelism().map_or(2, |threads| threads.get().clamp(2, 8));
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
@@ -98,6 +97,7 @@ async fn run_async(command: Command, output: arguments::Output) -> Result<ExitCo
         Command::Provision(arguments) => provision::run(&arguments, output).await?,
         Command::Emulate(arguments) => emulate::run(arguments).await?,
         Command::Reconcile(arguments) => return reconcile::run(&arguments, output).await,
+        Command::Keys(arguments) => keys::run(&arguments, output).await?,
         Command::Link(arguments) => link::run(arguments, output).await?,
         Command::Signer(arguments) => workers::signer(&arguments).await?,
         Command::Builder(arguments) => workers::builder(&arguments).await?,
@@ -107,7 +107,6 @@ async fn run_async(command: Command, output: arguments::Output) -> Result<ExitCo
         | Command::Device(_)
         | Command::Doctor(_)
         | Command::InNetwork(_)
-        | Command::Keys(_)
         | Command::New(_)
         | Command::Validate(_)
         | Command::WithParent(_) => unreachable!("run() does these without a runtime"),

@@ -94,6 +94,18 @@ impl StateFolder {
         self.0.join("keys").join(format!("{name}.key"))
     }
 
+    /// Ed25519 seed files of gateways that run elsewhere.
+    #[must_use]
+    pub(crate) fn gateway_keys(&self) -> PathBuf {
+        self.0.join("keys/gateways")
+    }
+
+    /// The public keys that count no more.
+    #[must_use]
+    pub(crate) fn revoked_keys(&self) -> PathBuf {
+        self.0.join("keys/revoked")
+    }
+
     /// The root-signed KeySet.
     #[must_use]
     pub(crate) fn key_set(&self) -> PathBuf {
