@@ -11,8 +11,9 @@ use crate::map::Map;
 
 /// Most bytes of lines and outputs that wait; it bounds the agent's memory and what is kept while offline.
 pub(crate) const MAX_OUTBOX: usize = 8 * 1024;
-/// What an entry costs besides its text.
-const ENTRY: usize = 48;
+/// What an entry costs besides its text: its place in the queue, and the allocator's account of its texts. So there are 62 at
+/// most, and the queue, which doubles, never asks for room for more than 64.
+const ENTRY: usize = 132;
 /// Lines and outputs go at forty a second, after this many at once: within what a gateway takes of one device, so that
 /// what is too much is dropped here, where it is known who made it.
 const PERIOD_MS: u64 = 25;

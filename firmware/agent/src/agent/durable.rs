@@ -129,7 +129,7 @@ impl Agent {
         self.library.keep_arrived(|digest| kept.iter().any(|entry| entry.release.0 == *digest));
         // The gateway believes that a device holds every Release which an Assignment of the session named.
         let lacks =
-            |entry: &&Entry| self.supervisor.is_beyond(entry) && self.library.release(&entry.release.0).is_none();
+            |entry: &Entry| self.supervisor.is_beyond(entry) && self.library.release(&entry.release.0).is_none();
         if kept.iter().any(lacks) {
             self.end(Ended::because("to be given a Release that there was no memory for"));
         }

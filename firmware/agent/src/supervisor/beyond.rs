@@ -24,11 +24,9 @@ impl Beyond {
     }
 
     /// The first by name, as many as the device keeps, and the others.
-    pub(super) fn divide<'a>(&self, entries: &'a [Entry]) -> (Vec<&'a Entry>, Vec<&'a Entry>) {
-        let mut kept: Vec<&Entry> = entries.iter().collect();
-        kept.sort_unstable_by(|a, b| a.application.cmp(&b.application));
-        let beyond = kept.split_off(kept.len().min(self.most));
-        (kept, beyond)
+    pub(super) fn divide<'a>(&self, entries: &'a [Entry]) -> (&'a [Entry], &'a [Entry]) {
+        // An Assignment has them in the order of their names, or it is refused.
+        entries.split_at(entries.len().min(self.most))
     }
 
     pub(super) fn holds(&self, application: &str) -> bool {
@@ -36,7 +34,7 @@ impl Beyond {
     }
 
     /// Takes in what a new Assignment has of them; gives the states that changed by it.
-    pub(super) fn replace(&mut self, beyond: &[&Entry], all: &[Entry]) -> Vec<Report> {
+    pub(super) fn replace(&mut self, beyond: &[Entry], all: &[Entry]) -> Vec<Report> {
         let entries = beyond.iter().map(|entry| (entry.application.clone(), entry.release)).collect();
         let before = core::mem::replace(&mut self.entries, entries);
         let same_numbers = core::mem::replace(&mut self.assigned, all.len()) == all.len();

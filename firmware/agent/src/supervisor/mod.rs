@@ -88,7 +88,7 @@ impl Supervisor {
     }
 
     /// The entries that the device runs, and those beyond what it can.
-    pub(crate) fn divide<'a>(&self, entries: &'a [Entry]) -> (Vec<&'a Entry>, Vec<&'a Entry>) {
+    pub(crate) fn divide<'a>(&self, entries: &'a [Entry]) -> (&'a [Entry], &'a [Entry]) {
         self.beyond.divide(entries)
     }
 
@@ -107,7 +107,7 @@ impl Supervisor {
     pub(crate) fn assign(&mut self, entries: &[Entry], now: u64) {
         self.assigned = true;
         let (kept, beyond) = self.beyond.divide(entries);
-        for report in self.beyond.replace(&beyond, entries) {
+        for report in self.beyond.replace(beyond, entries) {
             self.world.effects.push_back(Effect::Report(report));
         }
         for application in self.applications.values_mut() {
