@@ -522,12 +522,15 @@ impl<T: Item> Item for Vec<T> {
 /// A map of texts, in the order of its encoded keys (the shorter first); empty, it is left out of its map.
 impl Item for BTreeMap<String, String> {
     fn write(&self, w: &mut Writer) {
-        let mut entries: Vec<_> = self.iter().collect();
-        entries.sort_by_key(|(key, _)| (key.len(), *key));
-        w.map(entries.len());
-        for (key, value) in entries {
-            w.text(key);
-            w.text(value);
+        w.map(self.len());
+        // The map has them in order, so what is left is to take one length after the other: a sort is 3 KB of a device's flash.
+        let mut next = self.keys().map(String::len).min();
+        while let Some(length) = next {
+            for (key, value) in self.iter().filter(|(key, _)| key.len() == length) {
+                w.text(key);
+                w.text(value);
+            }
+            next = self.keys().map(String::len).filter(|other| *other > length).min();
         }
     }
 

@@ -12,7 +12,7 @@ use super::raw::{
     ALLOC_WITH_ALLOCATOR, NativeSymbol, RuntimeInitArgs, wasm_runtime_full_init, wasm_runtime_register_natives_raw,
     wasmbed_free, wasmbed_malloc, wasmbed_native, wasmbed_realloc,
 };
-use crate::imports::IMPORTS;
+use crate::imports::{IMPORTS, SDK_MODULE, WASI_MODULE};
 
 /// Sets WAMR up, once per process.
 pub(super) fn init() -> Result<(), String> {
@@ -49,10 +49,7 @@ fn set_up() -> Result<(), String> {
     if !unsafe { wasm_runtime_full_init(&raw mut arguments) } {
         return Err("the WebAssembly runtime cannot be set up: out of memory".to_owned());
     }
-    let mut modules: Vec<&str> = IMPORTS.iter().map(|import| import.module).collect();
-    modules.sort_unstable();
-    modules.dedup();
-    modules.into_iter().try_for_each(register)
+    [SDK_MODULE, WASI_MODULE].into_iter().try_for_each(register)
 }
 
 /// Offers the host functions of one import module. The tables live as long as the process, as WAMR keeps pointers to them.
