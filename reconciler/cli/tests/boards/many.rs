@@ -62,6 +62,9 @@ fn a_board_runs_as_many_applications_as_it_has_memory_for_and_says_which_not() {
     fleet.repository.push("One fewer");
     let next = &names[most];
     fleet.wait_application(BOARD, next, |app| app["phase"] == "Running");
+    // A new session is how it gets what it had no memory for; a reset would be no way.
+    let printed = std::fs::read_to_string(fleet.folder().join("s/logs/device-board.log")).unwrap();
+    assert_eq!(printed.matches("started: Mps2An386").count(), 1, "the board was reset:\n{printed}");
     drop(log);
     fleet.end();
 }
