@@ -2,16 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{DynamicObject, ObjectMeta, PostParams};
-use kube::{Api, Client, ResourceExt};
+use kube::ResourceExt;
 use wasmbed_control_plane_testing::{Kubernetes, Options};
 
 use crate::chart::{SYSTEM, render, sets};
-use crate::objects::{apply, established, is_definition, title};
-
-/// Kinds of other software, which this server does not serve.
-const FOREIGN: [&str; 1] = ["monitoring.coreos.com/v1 PodMonitor"];
+use crate::objects::{apply, established, is_definition, is_foreign, namespace, title};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_object_of_every_set_of_values_is_valid() {
@@ -39,19 +34,4 @@ async fn every_object_of_every_set_of_values_is_valid() {
         }
     }
     assert!(refused.is_empty(), "{}", refused.join("\n"));
-}
-
-fn is_foreign(object: &DynamicObject) -> bool {
-    let types = object.types.as_ref().unwrap();
-    FOREIGN.contains(&format!("{} {}", types.api_version, types.kind).as_str())
-}
-
-/// Makes a namespace, unless it is there.
-async fn namespace(admin: &Client, name: &str) {
-    let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
-    let namespace = Namespace { metadata, ..Namespace::default() };
-    match Api::<Namespace>::all(admin.clone()).create(&PostParams::default(), &namespace).await {
-        Err(kube::Error::Api(status)) if status.code == 409 => {}
-        made => drop(made.unwrap()),
-    }
 }

@@ -5,3 +5,4 @@
 mod chart;
 mod dry_run;
 mod objects;
+mod tenants;

@@ -1,12 +1,18 @@
 //! Applying objects of any kind.
 
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DynamicObject, Patch, PatchParams, TypeMeta, ValidationDirective};
+use kube::api::{DynamicObject, ObjectMeta, Patch, PatchParams, PostParams, TypeMeta, ValidationDirective};
 use kube::core::GroupVersionKind;
 use kube::discovery::{Scope, pinned_kind};
 use kube::runtime::conditions::is_crd_established;
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client, ResourceExt};
+
+use crate::chart::SYSTEM;
+
+/// What nodes would be needed for.
+const WORKLOADS: [&str; 4] = ["Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget", "PersistentVolumeClaim"];
 
 /// `apiVersion Kind namespace/name`, for messages.
 pub fn title(object: &DynamicObject) -> String {
@@ -36,6 +42,43 @@ pub async fn apply(client: &Client, object: &DynamicObject, dry_run: bool) -> ku
     api.patch(&object.name_any(), &params, &Patch::Apply(object)).await
 }
 
+/// Applies all that a cluster without nodes can hold: workloads only as a trial. Each kind before what needs it.
+pub async fn apply_all(client: &Client, objects: &[DynamicObject]) {
+    namespace(client, SYSTEM).await;
+    for object in objects.iter().filter(|object| is_definition(object)) {
+        apply(client, object, false).await.unwrap();
+    }
+    established(client, objects).await;
+    let later: Vec<_> = objects.iter().filter(|object| !is_definition(object) && !is_foreign(object)).collect();
+    for object in &later {
+        namespace(client, &object.namespace().unwrap_or_else(|| SYSTEM.to_owned())).await;
+    }
+    for object in later {
+        let dry_run = WORKLOADS.contains(&kind(object).as_str());
+        apply(client, object, dry_run).await.unwrap_or_else(|error| panic!("{}: {error}", title(object)));
+    }
+}
+
+/// Makes a namespace, unless it is there.
+pub async fn namespace(client: &Client, name: &str) {
+    let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+    let namespace = Namespace { metadata, ..Namespace::default() };
+    match Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &namespace).await {
+        Err(kube::Error::Api(status)) if status.code == 409 => {}
+        made => drop(made.unwrap()),
+    }
+}
+
+/// An object's kind.
+pub fn kind(object: &DynamicObject) -> String {
+    object.types.as_ref().unwrap().kind.clone()
+}
+
+/// Whether this server does not serve an object's kind, which is other software's.
+pub fn is_foreign(object: &DynamicObject) -> bool {
+    object.types.as_ref().unwrap().api_version.starts_with("monitoring.coreos.com/")
+}
+
 /// Waits until the kinds that were defined are served.
 pub async fn established(client: &Client, objects: &[DynamicObject]) {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
@@ -46,5 +89,5 @@ pub async fn established(client: &Client, objects: &[DynamicObject]) {
 
 /// Whether an object defines a kind.
 pub fn is_definition(object: &DynamicObject) -> bool {
-    object.types.as_ref().unwrap().kind == "CustomResourceDefinition"
+    kind(object) == "CustomResourceDefinition"
 }
