@@ -150,10 +150,21 @@ impl Kubernetes {
     /// # Panics
     /// Never but by a bug: what it reads, this wrote.
     pub async fn client_of(&self, token: &str, namespace: &str) -> Client {
+        Client::try_from(self.config_of(token, namespace).await).expect("a client")
+    }
+
+    /// What the administrator's client is made with.
+    ///
+    /// # Panics
+    /// Never but by a bug: what it reads, this wrote.
+    pub async fn config(&self, namespace: &str) -> kube::Config {
+        self.config_of(ADMIN_TOKEN, namespace).await
+    }
+
+    async fn config_of(&self, token: &str, namespace: &str) -> kube::Config {
         let config: Kubeconfig = serde_yaml::from_str(&self.kubeconfig_of(token, namespace)).expect("a kubeconfig");
         let options = KubeConfigOptions::default();
-        let config = kube::Config::from_custom_kubeconfig(config, &options).await.expect("a whole kubeconfig");
-        Client::try_from(config).expect("a client")
+        kube::Config::from_custom_kubeconfig(config, &options).await.expect("a whole kubeconfig")
     }
 
     /// The administrator's kubeconfig.
