@@ -134,6 +134,12 @@ impl ApiError {
         error
     }
 
+    /// A verb that this resource does not have.
+    pub(crate) fn verb_not_supported(resource: &Resource, verb: &str) -> Self {
+        let message = format!("{verb} is not supported on resources of kind \"{}\"", resource.qualified_plural());
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message).about(resource, "")
+    }
+
     pub(crate) fn not_acceptable() -> Self {
         Self::new(
             StatusCode::NOT_ACCEPTABLE,

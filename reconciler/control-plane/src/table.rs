@@ -94,11 +94,17 @@ pub(crate) fn columns(rules: Rules, version: &Value) -> Result<Vec<Column>, Stri
                     if let ("date", Cell::Path(path)) = (text("type").as_str(), &cell) {
                         cell = Cell::Age(path.clone());
                     }
+                    let description = match text("description") {
+                        empty if empty.is_empty() => {
+                            format!("Custom resource definition column (in JSONPath format): {}", text("jsonPath"))
+                        }
+                        description => description,
+                    };
                     columns.push(Column {
                         name: text("name"),
                         kind: text("type"),
                         format: text("format"),
-                        description: text("description"),
+                        description,
                         priority: column["priority"].as_i64().unwrap_or(0),
                         cell,
                     });

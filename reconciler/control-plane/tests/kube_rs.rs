@@ -1,4 +1,4 @@
-//! What kube-rs builds on top: reflectors, controllers, finalizers, events, elections.
+//! What kube-rs builds on top: reflectors, controllers, finalizers, events, elections; on the embedded API and on a real one.
 #![allow(clippy::unwrap_used)]
 
 mod contract;
@@ -22,8 +22,19 @@ use kube::runtime::finalizer::{Event as Finalizer, finalizer};
 use kube::runtime::{WatchStreamExt as _, reflector, watcher};
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use serde_json::json;
-use support::Plane;
+use support::side::Side;
 use tokio::time::timeout;
+
+on_both! {
+    a_reflector_that_lists_by_pages_sees_every_change,
+    a_reflector_that_streams_its_list_sees_every_change,
+    a_reflector_goes_on_after_its_version_is_gone,
+    a_controller_reconciles_what_it_and_what_it_owns_change,
+    the_finalizer_helper_runs_its_cleanup_before_the_object_goes,
+    a_recorder_counts_an_event_that_comes_again,
+    of_many_that_run_for_leader_exactly_one_is_elected,
+    concurrent_writers_of_one_object_lose_nothing,
+}
 
 fn map(name: &str) -> ConfigMap {
     serde_json::from_value(json!({"metadata": {"name": name}, "data": {"n": "1"}})).unwrap()
@@ -39,9 +50,8 @@ async fn until(what: impl Fn() -> bool) {
     timeout(PATIENCE, waited).await.expect("what is waited for comes");
 }
 
-async fn reflects(config: watcher::Config) {
-    let plane = Plane::open().await;
-    let maps: Api<ConfigMap> = Api::default_namespaced(plane.control_plane.client("test"));
+async fn reflects(side: Side, config: watcher::Config) {
+    let maps: Api<ConfigMap> = Api::default_namespaced(side.client());
     for index in 0..25 {
         maps.create(&PostParams::default(), &map(&format!("m{index:02}"))).await.unwrap();
     }
@@ -64,30 +74,24 @@ async fn reflects(config: watcher::Config) {
     running.abort();
 }
 
-#[tokio::test]
-async fn a_reflector_that_lists_by_pages_sees_every_change() {
-    reflects(watcher::Config::default().page_size(7)).await;
+async fn a_reflector_that_lists_by_pages_sees_every_change(side: Side) {
+    reflects(side, watcher::Config::default().page_size(7)).await;
 }
 
-#[tokio::test]
-async fn a_reflector_that_streams_its_list_sees_every_change() {
-    reflects(watcher::Config::default().streaming_lists()).await;
+async fn a_reflector_that_streams_its_list_sees_every_change(side: Side) {
+    reflects(side, watcher::Config::default().streaming_lists()).await;
 }
 
-#[tokio::test]
-async fn a_reflector_goes_on_after_its_version_is_gone() {
-    let plane = Plane::open().await;
-    let maps: Api<ConfigMap> = Api::default_namespaced(plane.control_plane.client("test"));
+async fn a_reflector_goes_on_after_its_version_is_gone(side: Side) {
+    let maps: Api<ConfigMap> = Api::default_namespaced(side.client());
     // A version of another time is gone: the watcher lists anew.
     let mut events = Box::pin(maps.watch(&Default::default(), "1").await.unwrap());
     let first = timeout(PATIENCE, events.try_next()).await.unwrap().unwrap().unwrap();
     assert!(matches!(first, kube::core::WatchEvent::Error(status) if status.code == 410));
 }
 
-#[tokio::test]
-async fn a_controller_reconciles_what_it_and_what_it_owns_change() {
-    let plane = Plane::open().await;
-    let client = plane.control_plane.client("test");
+async fn a_controller_reconciles_what_it_and_what_it_owns_change(side: Side) {
+    let client = side.client();
     let maps: Api<ConfigMap> = Api::default_namespaced(client.clone());
     let owners = watcher::Config::default().labels("role=owner");
     let owned = watcher::Config::default().labels("role=owned");
@@ -111,7 +115,7 @@ async fn a_controller_reconciles_what_it_and_what_it_owns_change() {
     let mut owner = map("o");
     owner.metadata.labels = Some([("role".to_owned(), "owner".to_owned())].into());
     maps.create(&PostParams::default(), &owner).await.unwrap();
-    let door = plane.door();
+    let door = &side.door;
     let child = format!("{}/o-child", door.core("configmaps"));
     door.until(&child, |answer| answer.code == 200).await;
     // Drift is put back, and a deleted child is made anew.
@@ -128,10 +132,8 @@ async fn a_controller_reconciles_what_it_and_what_it_owns_change() {
     door.until(&child, |answer| answer.code == 404).await;
 }
 
-#[tokio::test]
-async fn the_finalizer_helper_runs_its_cleanup_before_the_object_goes() {
-    let plane = Plane::open().await;
-    let maps: Api<ConfigMap> = Api::default_namespaced(plane.control_plane.client("test"));
+async fn the_finalizer_helper_runs_its_cleanup_before_the_object_goes(side: Side) {
+    let maps: Api<ConfigMap> = Api::default_namespaced(side.client());
     let made = maps.create(&PostParams::default(), &map("m")).await.unwrap();
     let step = |object: ConfigMap| {
         let maps = maps.clone();
@@ -157,10 +159,8 @@ async fn the_finalizer_helper_runs_its_cleanup_before_the_object_goes() {
     assert!(maps.get_opt("m").await.unwrap().is_none());
 }
 
-#[tokio::test]
-async fn a_recorder_counts_an_event_that_comes_again() {
-    let plane = Plane::open().await;
-    let client = plane.control_plane.client("test");
+async fn a_recorder_counts_an_event_that_comes_again(side: Side) {
+    let client = side.client();
     let maps: Api<ConfigMap> = Api::default_namespaced(client.clone());
     let made = maps.create(&PostParams::default(), &map("m")).await.unwrap();
     let reporter = Reporter { controller: "test".into(), instance: None };
@@ -205,10 +205,8 @@ async fn take(leases: &Api<Lease>, name: &str) -> bool {
     leases.replace("leader", &PostParams::default(), &lease).await.is_ok()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_that_run_for_leader_exactly_one_is_elected() {
-    let plane = Plane::open().await;
-    let client = plane.control_plane.client("test");
+async fn of_many_that_run_for_leader_exactly_one_is_elected(side: Side) {
+    let client = side.client();
     for round in 0..3 {
         let runs = (0..8).map(|index| {
             let leases: Api<Lease> = Api::default_namespaced(client.clone());
@@ -222,10 +220,8 @@ async fn of_many_that_run_for_leader_exactly_one_is_elected() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn concurrent_writers_of_one_object_lose_nothing() {
-    let plane = Plane::open().await;
-    let client = plane.control_plane.client("test");
+async fn concurrent_writers_of_one_object_lose_nothing(side: Side) {
+    let client = side.client();
     let maps: Api<ConfigMap> = Api::default_namespaced(client);
     maps.create(&PostParams::default(), &map("m")).await.unwrap();
     let writes = (0..40).map(|index| {

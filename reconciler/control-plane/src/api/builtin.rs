@@ -96,6 +96,12 @@ pub(crate) fn validate(resource: &Resource, new: &Value, live: Option<&Value>, c
                 causes.push(Cause::invalid("type", &new["type"], "field is immutable"));
             }
         }
+        Rules::Lease => {
+            let duration = &new["spec"]["leaseDurationSeconds"];
+            if duration.as_i64().is_some_and(|seconds| seconds <= 0) {
+                causes.push(Cause::invalid("spec.leaseDurationSeconds", duration, "must be greater than 0"));
+            }
+        }
         _ => {}
     }
 }

@@ -114,9 +114,18 @@ async fn objects_answer(
     match path.subresource.as_str() {
         "" => {}
         "status" if path.resource.status => {
-            if matches!(*method, Method::POST | Method::DELETE) {
-                return Err(ApiError::method_not_allowed());
+            let verb = match *method {
+                Method::POST => "create",
+                Method::DELETE => "delete",
+                _ => "",
+            };
+            if !verb.is_empty() {
+                return Err(ApiError::verb_not_supported(&path.resource, verb));
             }
+        }
+        _ if path.resource.is_custom() => {
+            let name = path.name.as_deref().unwrap_or_default();
+            return Err(ApiError::not_found(&path.resource, name));
         }
         _ => return Err(ApiError::no_such_path()),
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::changes::{Answer, Write};
 use super::create;
@@ -101,6 +101,7 @@ pub(crate) async fn patch(mut write: Write<'_>, headers: &HeaderMap, body: &[u8]
                     let mut error = ApiError::bad_request(format!("the server rejected our request: {why}"));
                     error.code = StatusCode::UNPROCESSABLE_ENTITY;
                     error.reason = "Invalid";
+                    error.details = Some(json!({}));
                     error
                 })
             })
@@ -190,7 +191,11 @@ async fn apply_patch(write: &Write<'_>, mut config: Value) -> Result<Answer, Api
     let applied = |live: &Value| {
         apply(live, &config, &write.scope(), force).map_err(|error| match error {
             ApplyError::Conflict(message, causes) => ApiError::apply_conflict(message, &causes),
-            ApplyError::Malformed(why) => ApiError::unclassified(format!("failed to merge config: {why}")),
+            ApplyError::Malformed(why) => ApiError::unclassified(format!(
+                "failed to create typed patch object (/{name}; {}, Kind={}): {why}",
+                resource.api_version,
+                resource.kind
+            )),
         })
     };
     for _ in 0..ATTEMPTS {

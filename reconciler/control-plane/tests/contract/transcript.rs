@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use http::Method;
+use regex::Regex;
 use serde_json::{Value, json};
 
 use super::door::Answer;
@@ -13,7 +14,7 @@ use super::door::Answer;
 pub struct Transcript(Arc<Mutex<Vec<Value>>>);
 
 /// What differs from one run to the next.
-const FICKLE: [&str; 11] = [
+const FICKLE: [&str; 10] = [
     "uid",
     "resourceVersion",
     "creationTimestamp",
@@ -21,7 +22,6 @@ const FICKLE: [&str; 11] = [
     "time",
     "continue",
     "lastTransitionTime",
-    "storageVersionHash",
     "lastTimestamp",
     "firstTimestamp",
     "caBundle",
@@ -57,42 +57,63 @@ fn is_comparable(path: &str) -> bool {
     (path.contains("/namespaces/") || path.starts_with("/apis/contract.wasmbed.test")) && path != everywhere
 }
 
+/// Failures to read a request: the code and the reason count, the words are those of the parser at hand.
+const OWN_WORDS: [&str; 3] = ["BadRequest", "NotAcceptable", "UnsupportedMediaType"];
+
 fn mask(value: &mut Value, namespace: &str) {
     match value {
-        Value::String(text) => {
-            *text = text.replace(namespace, "<namespace>");
-            // A version in a question.
-            for key in ["resourceVersion=", "continue="] {
-                if let Some((before, after)) = text.split_once(key) {
-                    let end = after.find('&').unwrap_or(after.len());
-                    *text = format!("{before}{key}<some>{}", &after[end..]);
-                }
-            }
-        }
+        Value::String(text) => *text = words(&text.replace(namespace, "<namespace>")),
         Value::Array(items) => items.iter_mut().for_each(|item| mask(item, namespace)),
         Value::Object(map) => {
+            // Nothing, in the JSON of Go.
+            map.retain(|key, value| !value.is_null() && !(key == "continue" && value == ""));
+            // Of the way a server stores its objects.
+            map.remove("storageVersionHash");
             if map.contains_key("generateName") && map.contains_key("name") {
                 map.insert("name".into(), "<generated>".into());
             }
-            for (key, value) in map.iter_mut() {
-                match value {
+            if map.get("kind").is_some_and(|kind| kind == "Status")
+                && let Some(Value::String(reason)) = map.get("reason")
+                && OWN_WORDS.contains(&reason.as_str())
+            {
+                map.insert("message".into(), "<words>".into());
+            }
+            let entries = std::mem::take(map);
+            for (key, mut value) in entries {
+                match &mut value {
                     Value::String(text) if FICKLE.contains(&key.as_str()) && !text.is_empty() => {
                         *text = format!("<{key}>");
                     }
-                    // Ages.
-                    Value::Array(cells) if key == "cells" => {
-                        for cell in cells {
-                            if cell.as_str().is_some_and(|text| text.ends_with('s') && text.len() < 4) {
-                                *cell = "<age>".into();
-                            }
-                        }
-                    }
-                    value => mask(value, namespace),
+                    Value::Array(cells) if key == "cells" => cells.iter_mut().for_each(age),
+                    // In no order that means something.
+                    Value::Array(verbs) if key == "verbs" => verbs.sort_by_key(ToString::to_string),
+                    // kube-apiserver checks some metadata of custom resources twice, and says so twice.
+                    Value::Array(causes) if key == "causes" => causes.dedup(),
+                    _ => {}
                 }
+                mask(&mut value, namespace);
+                map.insert(words(&key), value);
             }
         }
         _ => {}
     }
+}
+
+fn age(cell: &mut Value) {
+    if cell.as_str().is_some_and(|text| text.ends_with('s') && text.len() < 4) {
+        *cell = "<age>".into();
+    }
+}
+
+/// A text without the versions and uids in it.
+fn words(text: &str) -> String {
+    let version = Regex::new(r"(resourceVersion=|continue=|hash=|current: |record \(|version: 1 \()[^&)]+").unwrap();
+    let uid = Regex::new(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").unwrap();
+    // Where etcd keeps the object.
+    let storage = Regex::new(r"StorageError: .*AdditionalErrorMsg: ").unwrap();
+    let text = storage.replace_all(text, "");
+    let text = version.replace_all(&text, "$1<some>");
+    uid.replace_all(&text, "<uid>").into_owned()
 }
 
 /// Where two servers were not seen to do the same; `None` if nowhere.
