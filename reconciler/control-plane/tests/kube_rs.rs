@@ -9,13 +9,15 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contract::door::PATIENCE;
+use contract::door::{GROUP, PATIENCE};
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, Event as CoreEvent};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, ObjectMeta, Patch, PatchParams, PostParams,
+};
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::runtime::finalizer::{Event as Finalizer, finalizer};
@@ -83,9 +85,10 @@ async fn a_reflector_that_streams_its_list_sees_every_change(side: Side) {
 }
 
 async fn a_reflector_goes_on_after_its_version_is_gone(side: Side) {
-    let maps: Api<ConfigMap> = Api::default_namespaced(side.client());
-    // A version of another time is gone: the watcher lists anew.
-    let mut events = Box::pin(maps.watch(&Default::default(), "1").await.unwrap());
+    let kind = GroupVersionKind::gvk(GROUP, "v1", "Widget");
+    let widgets: Api<DynamicObject> = Api::default_namespaced_with(side.client(), &ApiResource::from_gvk(&kind));
+    // A version from before there were widgets is gone: the watcher lists anew.
+    let mut events = Box::pin(widgets.watch(&Default::default(), "1").await.unwrap());
     let first = timeout(PATIENCE, events.try_next()).await.unwrap().unwrap().unwrap();
     assert!(matches!(first, kube::core::WatchEvent::Error(status) if status.code == 410));
 }

@@ -18,6 +18,7 @@ use super::read::{Filter, Given, list_response, page, presented};
 use super::request::ObjectPath;
 use super::service::{Shared, media_type};
 use crate::names;
+use crate::ownership::{Scope, track_update};
 use crate::resource::{Resource, Rules};
 use crate::status::{ApiError, Cause};
 use crate::storage::{Change, CommitError, Draft, Expect, Stored};
@@ -80,6 +81,9 @@ fn read_options(options: &Options, headers: &HeaderMap, body: &Bytes) -> Result<
         dependents: if orphan { Dependents::Stay } else { dependents },
     })
 }
+
+/// The field manager of what is done on behalf of an object that goes.
+const COLLECTOR: &str = "kube-controller-manager";
 
 /// Deletes one object, or marks it as going where finalizers hold it.
 pub(crate) async fn delete(
@@ -151,9 +155,16 @@ async fn delete_one(
         }
         let held = metadata::has_finalizers(&live) || resource.rules == Rules::Namespace;
         let outcome = if !held {
-            remove(shared, resource, &stored, namespace, name)
-                .await
-                .map(|_| Given::Value(success(resource, name, &live)))
+            let answer = match delete.dependents {
+                Dependents::Go => success(resource, name, &live),
+                // As it was for the moment in which its dependents were let go.
+                Dependents::Stay => {
+                    let mut object = going(resource, live);
+                    object["metadata"]["finalizers"] = json!(["orphan"]);
+                    object
+                }
+            };
+            remove(shared, resource, &stored, namespace, name).await.map(|_| Given::Value(answer))
         } else if stored.head().deleting {
             after_update(shared, resource, name);
             return Ok(Given::Value(presented(resource, &stored)));
@@ -275,12 +286,19 @@ async fn release_dependents(shared: &Arc<Shared>, uid: &str) -> Result<(), ApiEr
             let Some(stored) = shared.store.read(|state| state.object(kind, &key).cloned()) else {
                 break;
             };
-            let mut value = stored.value();
+            let live = stored.value();
+            let mut value = live.clone();
             let owners = value.pointer_mut("/metadata/ownerReferences").and_then(Value::as_array_mut);
             if let Some(owners) = owners {
                 owners.retain(|owner| owner["uid"] != uid);
             }
             metadata::drop_empty(&mut value);
+            // Who owned the reference no longer does.
+            if let Some(resource) = shared.registry.all().iter().find(|resource| resource.storage == kind) {
+                let scope =
+                    Scope::new(&resource.schema, &resource.api_version, "", COLLECTOR, resource.status, names::now());
+                value = track_update(&live, value, &scope);
+            }
             let change = Change {
                 kind,
                 key: key.clone(),

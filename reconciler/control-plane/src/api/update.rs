@@ -193,8 +193,7 @@ async fn apply_patch(write: &Write<'_>, mut config: Value) -> Result<Answer, Api
             ApplyError::Conflict(message, causes) => ApiError::apply_conflict(message, &causes),
             ApplyError::Malformed(why) => ApiError::unclassified(format!(
                 "failed to create typed patch object (/{name}; {}, Kind={}): {why}",
-                resource.api_version,
-                resource.kind
+                resource.api_version, resource.kind
             )),
         })
     };

@@ -118,7 +118,7 @@ impl Kubernetes {
         Ok(this)
     }
 
-    async fn define(&self, admin: &Client, crds: &[CustomResourceDefinition]) -> Result<(), StartError> {
+    async fn define(&mut self, admin: &Client, crds: &[CustomResourceDefinition]) -> Result<(), StartError> {
         let api: Api<CustomResourceDefinition> = Api::all(admin.clone());
         for crd in crds {
             let refused = |source| StartError::Refused {
@@ -133,6 +133,14 @@ impl Kubernetes {
             let established = await_condition(api.clone(), &name, is_crd_established());
             let waited = tokio::time::timeout(PATIENCE, established).await;
             waited.map_err(|late| failed(late.into()))?.map_err(|error| failed(std::io::Error::other(error)))?;
+            // Established is not served yet: its first lists and watches are told to come again.
+            let Some(version) = crd.spec.versions.iter().find(|version| version.served) else { continue };
+            let path = format!("/apis/{}/{}/{}", crd.spec.group, version.name, crd.spec.names.plural);
+            let is_served = async || {
+                let list = http::Request::get(format!("{path}?resourceVersion=0&limit=1")).body(Vec::new());
+                admin.request_text(list.expect("a request")).await.is_ok()
+            };
+            self.processes[0].ready(is_served).await?;
         }
         Ok(())
     }

@@ -57,7 +57,7 @@ fn is_comparable(path: &str) -> bool {
     (path.contains("/namespaces/") || path.starts_with("/apis/contract.wasmbed.test")) && path != everywhere
 }
 
-/// Failures to read a request: the code and the reason count, the words are those of the parser at hand.
+/// Failures to read or to follow a request: the code and the reason count, the words are those of the parser at hand.
 const OWN_WORDS: [&str; 3] = ["BadRequest", "NotAcceptable", "UnsupportedMediaType"];
 
 fn mask(value: &mut Value, namespace: &str) {
@@ -74,9 +74,21 @@ fn mask(value: &mut Value, namespace: &str) {
             }
             if map.get("kind").is_some_and(|kind| kind == "Status")
                 && let Some(Value::String(reason)) = map.get("reason")
-                && OWN_WORDS.contains(&reason.as_str())
+                && (OWN_WORDS.contains(&reason.as_str()) || reason == "Invalid" && map["details"] == json!({}))
             {
                 map.insert("message".into(), "<words>".into());
+            }
+            // A list says once what its items are; those of built-in kinds need not say it again.
+            let of_widgets = map.get("kind").is_some_and(|kind| kind == "WidgetList");
+            if let (false, Some(Value::Array(items))) = (of_widgets, map.get_mut("items")) {
+                for item in items.iter_mut().filter_map(Value::as_object_mut) {
+                    item.remove("apiVersion");
+                    item.remove("kind");
+                }
+            }
+            // What documents a column of every kind, and not one of the definition.
+            if map.get("format").is_some_and(|format| format == "name") {
+                map.remove("description");
             }
             let entries = std::mem::take(map);
             for (key, mut value) in entries {
