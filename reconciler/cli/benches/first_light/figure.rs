@@ -11,8 +11,10 @@ pub struct Figure {
     pub name: String,
     pub value: f64,
     pub unit: String,
-    /// Smaller is better; at most this is wanted.
+    /// At most this is wanted; or at least this, where more is better.
     pub goal: Option<f64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more_is_better: bool,
     /// How it was measured, and what was seen besides.
     pub how: String,
 }
@@ -21,7 +23,7 @@ impl Figure {
     pub fn new(name: &str, value: f64, unit: &str, goal: Option<f64>, how: String) -> Self {
         // A thousandth of a unit is below what any of these can be measured to.
         let value = (value * 1000.0).round() / 1000.0;
-        Self { name: name.to_owned(), value, unit: unit.to_owned(), goal, how }
+        Self { name: name.to_owned(), value, unit: unit.to_owned(), goal, more_is_better: false, how }
     }
 }
 
@@ -29,7 +31,7 @@ impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = match self.goal {
             None => String::new(),
-            Some(goal) if self.value <= goal => format!("goal {goal}"),
+            Some(goal) if self.value == goal || (self.value > goal) == self.more_is_better => format!("goal {goal}"),
             Some(goal) => format!("goal {goal}: MISSED"),
         };
         let value = format!("{} {}", self.value, self.unit);

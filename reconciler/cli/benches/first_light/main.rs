@@ -33,10 +33,11 @@ pub struct CannotRun(String);
 
 type Group = (&'static str, fn() -> Result<Vec<Figure>, CannotRun>);
 
-const GROUPS: [Group; 9] = [
+const GROUPS: [Group; 10] = [
     ("heartbeat", heartbeat::measure),
     ("modules", modules::measure),
     ("reconcile", reconcile::measure),
+    ("embedded-api", reconcile::api),
     ("pushes", pushes::measure),
     ("idle", idle::measure),
     ("firmware-sizes", firmware::sizes),

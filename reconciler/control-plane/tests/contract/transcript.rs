@@ -66,7 +66,7 @@ fn mask(value: &mut Value, namespace: &str) {
         Value::Array(items) => items.iter_mut().for_each(|item| mask(item, namespace)),
         Value::Object(map) => {
             // Nothing, in the JSON of Go.
-            map.retain(|key, value| !value.is_null() && !(key == "continue" && value == ""));
+            map.retain(|key, value| !(value.is_null() || key == "continue" && value == ""));
             // Of the way a server stores its objects.
             map.remove("storageVersionHash");
             if map.contains_key("generateName") && map.contains_key("name") {

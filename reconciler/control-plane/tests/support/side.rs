@@ -58,7 +58,7 @@ macro_rules! on_both {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
-                    let Some(side) = crate::support::side::Side::$side().await else { return };
+                    let Some(side) = $crate::support::side::Side::$side().await else { return };
                     super::$name(side).await;
                 }
             )*
