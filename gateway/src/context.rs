@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use wasmbed_api::{Endpoint, Gateway};
 use wasmbed_keys::SecretPlace;
+use wasmbed_registry::Registry;
 use wasmbed_streams::live::{LiveEvent, LiveHub, LiveKind};
 
 use crate::board::Board;
@@ -67,6 +68,7 @@ pub(crate) struct Parts {
     pub(crate) identity: SecretPlace,
     pub(crate) address: Endpoint,
     pub(crate) limits: Limits,
+    pub(crate) registry: Option<Registry>,
     pub(crate) live: LiveHub,
 }
 
@@ -74,7 +76,7 @@ impl Context {
     pub(crate) fn new(parts: Parts) -> Self {
         Self {
             strangers: Places::new(parts.limits.strangers, parts.limits.strangers_per_source),
-            store: Store::new(parts.client.clone(), &parts.namespace, &parts.limits),
+            store: Store::new(parts.client.clone(), &parts.namespace, parts.registry, &parts.limits),
             pending: Mutex::new(PendingList::new(&parts.limits)),
             board: Mutex::new(Board::new(
                 parts.replica.clone().unwrap_or_else(|| parts.name.clone()),

@@ -42,6 +42,7 @@ use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 use wasmbed_api::{Endpoint, Gateway};
 use wasmbed_keys::SecretPlace;
+use wasmbed_registry::Registry;
 use wasmbed_streams::live::LiveHub;
 
 use crate::context::{Context, Parts};
@@ -72,6 +73,8 @@ pub struct Options {
     pub advertise: Option<Endpoint>,
     /// The signer's socket.
     pub signer: PathBuf,
+    /// Where modules lie that no ConfigMap holds.
+    pub registry: Option<Registry>,
     /// Where heartbeats, logs, outputs and phases go.
     pub live: LiveHub,
     /// Bounds on memory, time and rates.
@@ -135,6 +138,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send) ->
         name,
         address,
         limits: options.limits,
+        registry: options.registry,
         live: options.live,
     }));
     context.declared.send_replace(declared.map(Arc::new));

@@ -1,4 +1,4 @@
-//! Where Releases and modules are read from: the Kubernetes API, through bounded caches.
+//! Where Releases and modules are read from: the Kubernetes API, and a registry for what is large, through bounded caches.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use wasmbed_api::Release;
 use wasmbed_api::labels::MODULE_ENTRY;
 use wasmbed_protocol::message::Fetch;
 use wasmbed_protocol::{KeySet, ModuleDigest, ReleaseDigest};
+use wasmbed_registry::Registry;
 
 use crate::cache::{Cache, LoadError};
 use crate::limits::Limits;
@@ -24,15 +25,18 @@ pub(crate) struct Store {
     modules: Arc<Cache<ModuleDigest>>,
     client: Client,
     namespace: String,
+    /// For what no ConfigMap holds.
+    registry: Option<Registry>,
 }
 
 impl Store {
-    pub(crate) fn new(client: Client, namespace: &str, limits: &Limits) -> Self {
+    pub(crate) fn new(client: Client, namespace: &str, registry: Option<Registry>, limits: &Limits) -> Self {
         Self {
             releases: Arc::new(Cache::new(limits.release_cache, LOADS)),
             modules: Arc::new(Cache::new(limits.module_cache, LOADS)),
             client,
             namespace: namespace.to_owned(),
+            registry,
         }
     }
 
@@ -65,9 +69,20 @@ impl Store {
     pub(crate) async fn chunk(&self, fetch: &Fetch) -> Result<Vec<u8>, LoadError> {
         let digest = fetch.digest;
         let api = Api::<ConfigMap>::namespaced(self.client.clone(), &self.namespace);
+        let registry = self.registry.clone();
         let load = move || async move {
-            let name = wasmbed_api::labels::module_config_map(&wasmbed_api::Digest::from_bytes(digest.0));
-            let map = api.get(&name).await.map_err(|error| LoadError::from(error.to_string()))?;
+            let module = wasmbed_api::Digest::from_bytes(digest.0);
+            let name = wasmbed_api::labels::module_config_map(&module);
+            let map = match (api.get_opt(&name).await, registry) {
+                (Ok(Some(map)), _) => map,
+                (Ok(None), Some(registry)) => {
+                    return registry.pull(&module).await.map_err(|error| LoadError::from(error.to_string()));
+                }
+                (Ok(None), None) => {
+                    return Err(format!("there is no ConfigMap {name}, and no --registry to look in").into());
+                }
+                (Err(error), _) => return Err(LoadError::from(error.to_string())),
+            };
             let module = map.binary_data.and_then(|mut data| data.remove(MODULE_ENTRY)).map(|bytes| bytes.0);
             match module {
                 Some(module) if ModuleDigest::of(&module) == digest => Ok(Bytes::from(module)),

@@ -38,7 +38,8 @@ pub(crate) fn limits(spec: &ApplicationSpec, boards: &[DeclaredBoard]) -> Limits
         stack: INTERPRETER_STACK,
         is_small: memory.is_small(),
     });
-    Limits { memory_bytes: declared.memory_bytes, boards: boards.collect(), ..Limits::default() }
+    let module_bytes = wasmbed_registry::MAX_MODULE;
+    Limits { module_bytes, memory_bytes: declared.memory_bytes, boards: boards.collect(), ..Limits::default() }
 }
 
 /// Why the limit that is declared cannot be given on one of the boards.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use tokio::sync::watch;
 use wasmbed_keys::KeySource;
+use wasmbed_registry::Registry;
 
 /// What the reconciler is told.
 #[derive(Clone)]
@@ -17,6 +18,8 @@ pub struct Options {
     pub state: PathBuf,
     /// The key that signs Releases. When it is replaced, what devices may still be told to run is signed again.
     pub release_key: KeySource,
+    /// Where modules lie that are too large for a ConfigMap; applications with such a module are held without one.
+    pub registry: Option<Registry>,
     /// The builder's socket.
     pub builder: PathBuf,
     /// Where `POST /hooks/<token>` is answered; nowhere if `None`.

@@ -4,6 +4,7 @@ mod accept;
 mod bring;
 mod deletions;
 mod enroll;
+mod large;
 mod prune;
 mod report;
 mod resign;
@@ -58,6 +59,7 @@ pub struct Reconciler {
     held: Vec<Held>,
     works: BTreeMap<Arc<str>, Work>,
     resigning: resign::Resigning,
+    large: large::LargeModules,
     settled: HashMap<ObjectId, (Fingerprint, Fingerprint)>,
     targets: Targets,
     reported: report::Reported,
@@ -128,6 +130,7 @@ impl Reconciler {
             client,
             release_key: CurrentKey::of(options.release_key.clone(), &options.client),
             resigning: resign::Resigning::default(),
+            large: large::LargeModules::new(options.registry.clone()),
             wake: Arc::new(Notify::new()),
             built: Arc::new(Notify::new()),
             awaited: None,

@@ -40,5 +40,5 @@ pub const MAX_KEYS: usize = 4;
 /// Most artifacts of one Release.
 pub const MAX_ARTIFACTS: usize = 8;
 
-/// Largest module in bytes: what fits a ConfigMap.
-pub const MAX_MODULE: u32 = 1 << 20;
+/// Largest module in bytes. A device takes what its store has room for; what a ConfigMap does not hold lies in a registry.
+pub const MAX_MODULE: u32 = 16 << 20;

@@ -331,7 +331,7 @@ fn a_release_that_was_not_asked_for_is_refused() {
 #[test]
 fn a_release_without_artifacts_or_of_impossible_size_is_refused() {
     let mut release = samples::release();
-    release.artifacts[0].size = (1 << 20) + 1;
+    release.artifacts[0].size = (16 << 20) + 1;
     assert!(matches!(release.sign(&key(RELEASE)), Err(SignError::WouldBeRefused(Refusal::Content(_)))));
     release.artifacts.clear();
     assert!(matches!(release.sign(&key(RELEASE)), Err(SignError::WouldBeRefused(Refusal::Content(_)))));

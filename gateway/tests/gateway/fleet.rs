@@ -131,6 +131,7 @@ impl Fleet {
             listen,
             advertise: None,
             signer: self.socket(),
+            registry: None,
             live: self.live.clone(),
             limits: self.limits.clone(),
         }

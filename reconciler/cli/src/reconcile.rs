@@ -25,6 +25,7 @@ pub(crate) async fn run(arguments: &Reconcile, output: Output) -> Result<ExitCod
         namespace,
         state: state.path().to_owned(),
         release_key: KeySource::Fixed(key_files::load(&state.key("release")).context("Releases are signed with it")?),
+        registry: None,
         builder: state.builder_socket(),
         hooks: None,
         replicas: false,

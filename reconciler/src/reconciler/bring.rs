@@ -14,6 +14,7 @@ use wasmbed_api::{ApplicationSpec, FleetSpec, Held};
 use wasmbed_keys::NoKey;
 use wasmbed_protocol::SigningKey;
 
+use super::large::is_large;
 use super::{Accepted, Reconciler, Work};
 use crate::boards::too_much;
 use crate::build::{BuildState, Module, Wanted};
@@ -156,6 +157,9 @@ impl Reconciler {
                 folder: &accepted.folder,
             })?;
             let mut refused = too_much(spec, boards);
+            if let BuildState::Built(module) = &build {
+                refused = refused.or_else(|| self.large.refusal(module));
+            }
             if let BuildState::Built(module) = build
                 && refused.is_none()
                 && !self.works.get(name).is_some_and(|w| w.desired == *desired && w.is_of(&module, &key))
@@ -297,7 +301,7 @@ impl Reconciler {
             let (has_module, known) = {
                 let view = self.cluster.view();
                 let is_ours = view.modules.get(&signed.module.digest).is_some_and(|of| of.as_deref() == Some(fleet));
-                (is_ours, view.releases.get(&signed.digest).cloned())
+                (is_ours || self.large.is_stored(&signed.module.digest), view.releases.get(&signed.digest).cloned())
             };
             // The revision that first made it stays beside it.
             let first = known.as_ref().and_then(|known| known.revision.clone());
@@ -311,8 +315,13 @@ impl Reconciler {
                     lost.push(Arc::clone(name));
                     continue;
                 };
-                let manifest = module_manifest(self.cluster.namespace(), fleet, &signed.module.digest, bytes);
-                if let Err(error) = self.cluster.apply(Watched::Modules, &manifest).await {
+                let stored = if is_large(&signed.module) {
+                    self.large.store(&signed.module.digest, bytes).await.map_err(|error| error.to_string())
+                } else {
+                    let manifest = module_manifest(self.cluster.namespace(), fleet, &signed.module.digest, bytes);
+                    self.cluster.apply(Watched::Modules, &manifest).await.map_err(|error| error.to_string())
+                };
+                if let Err(error) = stored {
                     outcome.failures.push(format!("module of Application {name}: {error}"));
                     continue;
                 }

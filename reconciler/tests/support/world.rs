@@ -65,6 +65,7 @@ impl World {
             namespace: FLEET.to_owned(),
             state: self.state.path().to_owned(),
             release_key: KeySource::Fixed(key(1)),
+            registry: None,
             builder: self.state.path().join("no-builder.sock"),
             hooks: None,
             replicas: false,

@@ -109,6 +109,7 @@ impl Gateways {
                     identity_secret: secret_name(&name),
                     listen,
                     signer: self.signer_socket.clone(),
+                    registry: None,
                     live: self.live.clone(),
                     replica: None,
                     advertise: None,

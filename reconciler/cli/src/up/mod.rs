@@ -95,6 +95,7 @@ async fn run_here(arguments: arguments::Up, output: Output) -> Result<()> {
             namespace: arguments.fleet.clone(),
             state: state.path().to_owned(),
             release_key: KeySource::Fixed(keys.release),
+            registry: None,
             builder: state.builder_socket(),
             hooks: arguments.hooks,
             replicas: false,
