@@ -124,6 +124,7 @@ impl Cluster {
             registry: None,
             builder: self.folder.path().join("builder.sock"),
             hooks: None,
+            replicas: false,
             hooks_bound: None,
         };
         let told = self.told();
