@@ -96,7 +96,6 @@ impl Worker {
         let mut options = Options::new(&socket, work);
         change(&mut options);
         let server = worker::start(options).await.expect("the socket can be served");
-        let socket = server.socket().to_owned();
         let cache = Cache::open(folder.path().join("cache")).expect("the cache can be made");
         Self { client: Client::new(socket, cache), folder, _server: server }
     }

@@ -1,23 +1,58 @@
 //! What can go wrong on a stream.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Why a stream could not be opened, read or written.
+use crate::endpoint::Endpoint;
+
+/// Why a stream could not be opened, served, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    /// Nobody listens on the socket, or it may not be opened.
-    #[error("cannot reach {}: {source}; is the component that serves it running?", socket.display())]
+    /// Nobody listens there, or it may not be opened.
+    #[error("cannot reach {endpoint}: {source}; is the component that serves it running?")]
     Connect {
-        /// The socket that was tried.
-        socket: PathBuf,
+        /// What was tried.
+        endpoint: Endpoint,
         /// What the system answered.
         source: std::io::Error,
+    },
+    /// No TLS session with whoever listens there.
+    #[error(
+        "no TLS session with {endpoint}: {reason}; is its certificate for that name, and signed by the CA of --streams-ca?"
+    )]
+    Tls {
+        /// What was tried.
+        endpoint: Endpoint,
+        /// What TLS says.
+        reason: String,
+    },
+    /// A server that speaks TLS is known by its certificate, and a certificate by its CA.
+    #[error("{endpoint} cannot be known without the CA of its certificate: give --streams-ca FILE")]
+    NoCa {
+        /// What is to be reached.
+        endpoint: Endpoint,
+    },
+    /// A certificate, a key or a token cannot be used.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
     },
     /// The socket cannot be served.
     #[error("cannot listen on {}: {source}", socket.display())]
     Listen {
         /// The socket.
         socket: PathBuf,
+        /// What the system answered.
+        source: std::io::Error,
+    },
+    /// The port cannot be served.
+    #[error("cannot listen on {address}: {source}; is another process there?")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
         /// What the system answered.
         source: std::io::Error,
     },

@@ -1,10 +1,11 @@
-//! Serving streams on a Unix socket.
+//! Serving streams.
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::future::Future;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -23,6 +24,8 @@ use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::StreamError;
+use crate::door::Door;
+use crate::endpoint::Endpoint;
 use crate::item::{IN_FLIGHT, Receiver, Sender};
 
 /// Connections that may wait to be accepted.
@@ -31,35 +34,56 @@ const WAITING: u32 = 128;
 /// A CBOR sequence (RFC 8742, section 6).
 pub(crate) const CONTENT_TYPE: &str = "application/cbor-seq";
 
-/// A socket that is being served. It stops, connections and all, when this is dropped.
+/// On a stream to another machine each side asks this often whether the other one is still there.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// How long the other one has to say so.
+pub(crate) const KEEP_ALIVE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Streams that are being served. It stops, connections and all, when this is dropped.
 #[derive(Debug)]
 pub struct Server {
-    socket: PathBuf,
+    endpoint: Endpoint,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Server {
-    /// The socket's path.
+    /// Where; with port 0 asked for, the port that was drawn.
     #[must_use]
-    pub fn socket(&self) -> &Path {
-        &self.socket
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
-        // Whoever finds the socket gone knows at once that nobody serves it.
-        let _ = std::fs::remove_file(&self.socket);
+        if let Endpoint::Unix(socket) = &self.endpoint {
+            // Whoever finds the socket gone knows at once that nobody serves it.
+            let _ = std::fs::remove_file(socket);
+        }
     }
 }
 
-/// Serves `router` over HTTP/2 on a Unix socket of mode 0600, until the [`Server`] is dropped. A socket file that
-/// nobody serves any more is replaced.
+/// Serves `router` over HTTP/2 until the [`Server`] is dropped: on a port over TLS, or on a Unix socket of mode 0600, where
+/// a socket file that nobody serves any more is replaced.
 ///
 /// # Errors
-/// When another process serves the socket, or the system refuses it.
-pub async fn serve(socket: &Path, router: Router) -> Result<Server, StreamError> {
+/// When another process serves the socket or the port, the system refuses it, or the certificate cannot be used.
+pub async fn serve(door: impl Into<Door>, router: Router) -> Result<Server, StreamError> {
+    let socket = match door.into() {
+        Door::Owner(socket) => socket,
+        Door::Tls(door) => {
+            let (address, serving) = crate::tls_server::start(*door, router).await?;
+            let endpoint = Endpoint::Https { host: address.ip().to_string(), port: address.port() };
+            return Ok(Server { endpoint, task: tokio::spawn(serving) });
+        }
+    };
+    let listener = listen(&socket).await?;
+    let task = tokio::spawn(accept(listener, router));
+    Ok(Server { endpoint: Endpoint::Unix(socket), task })
+}
+
+async fn listen(socket: &Path) -> Result<UnixListener, StreamError> {
     let listen = |source| StreamError::Listen { socket: socket.to_owned(), source };
     if UnixStream::connect(socket).await.is_ok() {
         return Err(StreamError::InUse { socket: socket.to_owned() });
@@ -72,9 +96,7 @@ pub async fn serve(socket: &Path, router: Router) -> Result<Server, StreamError>
         // One that is there, `/tmp` perhaps, is not ours to close.
         DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(listen)?;
     }
-    let listener = bind(socket).map_err(listen)?;
-    let task = tokio::spawn(accept(listener, router));
-    Ok(Server { socket: socket.to_owned(), task })
+    bind(socket).map_err(listen)
 }
 
 /// Binds a socket that only its owner may open, from its first moment on.
