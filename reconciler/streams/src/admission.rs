@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
@@ -11,10 +12,10 @@ use rustls::server::ParsedCertificate;
 use crate::token_review::TokenReviews;
 
 /// Who may speak on a stream that is served to other machines.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Admission {
     /// Users whose bearer token the Kubernetes API knows.
-    Tokens(Box<TokenReviews>),
+    Tokens(Arc<TokenReviews>),
     /// Holders of a client certificate; for a server without rights at the API.
     Certificates {
         /// The CA certificates (PEM) that sign the callers'; read anew when the file changes.

@@ -10,7 +10,7 @@ use crate::admission::Admission;
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Where streams are served, and to whom.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Door {
     /// A Unix socket of mode 0600: to its owner.
     Owner(PathBuf),
@@ -19,7 +19,7 @@ pub enum Door {
 }
 
 /// A port that speaks TLS 1.3.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TlsDoor {
     /// Where to listen.
     pub listen: SocketAddr,

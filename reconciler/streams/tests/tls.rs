@@ -95,7 +95,7 @@ impl World {
 
     async fn by_token(&self) -> Admission {
         let reviews = TokenReviews::new(api(Arc::clone(&self.asked)).await, "wasmbed", [GATEWAY.to_owned()].into());
-        Admission::Tokens(Box::new(reviews))
+        Admission::Tokens(Arc::new(reviews))
     }
 
     fn by_certificate(&self, names: &[&str]) -> Admission {
@@ -198,7 +198,7 @@ async fn an_api_that_does_not_answer_lets_nobody_in() {
     let world = World::new();
     let gone = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
     let reviews = TokenReviews::new(gone.try_into().unwrap(), "wasmbed", [GATEWAY.to_owned()].into());
-    let server = serve(world.door(Admission::Tokens(Box::new(reviews))), echo()).await.unwrap();
+    let server = serve(world.door(Admission::Tokens(Arc::new(reviews))), echo()).await.unwrap();
     let (status, why) = refused(&world.caller(&server, "good")).await;
     assert_eq!(status, 503);
     assert!(why.contains("nobody can be let in now"), "{why}");
