@@ -1,9 +1,8 @@
 //! The parent's side: asks the worker, believes nothing, writes the cache.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use wasmbed_streams::StreamError;
+use wasmbed_streams::{Connector, StreamError};
 
 use crate::cache::CacheError;
 use crate::module::{Limits, Module, ModuleError};
@@ -13,7 +12,7 @@ use crate::{BuildOutcome, BuildRequest, Built, Cache, Digest, Failure, FailureRe
 /// Builds through a worker, and keeps what was built. Clones share both.
 #[derive(Debug, Clone)]
 pub struct Client {
-    socket: PathBuf,
+    worker: Connector,
     cache: Cache,
 }
 
@@ -32,10 +31,11 @@ pub enum ClientError {
 }
 
 impl Client {
-    /// A client of the worker on `socket` that keeps modules in `cache`.
+    /// A client of the worker that `worker` reaches (a [`Connector`], or the path of its socket), which keeps modules in
+    /// `cache`.
     #[must_use]
-    pub fn new(socket: impl Into<PathBuf>, cache: Cache) -> Self {
-        Self { socket: socket.into(), cache }
+    pub fn new(worker: impl Into<Connector>, cache: Cache) -> Self {
+        Self { worker: worker.into(), cache }
     }
 
     /// The cache, for what needs no worker.
@@ -57,7 +57,7 @@ impl Client {
             let built = Built { module, warnings: Vec::new(), duration: Duration::ZERO, cached: true };
             return Ok(BuildOutcome::Built(built));
         }
-        let (asks, mut replies) = wasmbed_streams::open::<Ask, Reply>(&self.socket, BUILD).await?;
+        let (asks, mut replies) = wasmbed_streams::open::<Ask, Reply>(&self.worker, BUILD).await?;
         asks.send(&Ask { toolchain: crate::toolchain::identity(), build: request.clone() }).await?;
         loop {
             match replies.next().await.ok_or(ClientError::NoAnswer)?? {

@@ -11,15 +11,17 @@ use tokio_util::sync::CancellationToken;
 use wasmbed_api::{Endpoint, Gateway};
 use wasmbed_keys::SecretPlace;
 use wasmbed_registry::Registry;
+use wasmbed_health::Health;
 use wasmbed_streams::live::{LiveEvent, LiveHub, LiveKind};
 
 use crate::board::Board;
 use crate::closing::Closing;
 use crate::directory::Directory;
-use crate::identity::{Identity, IdentityError};
+use crate::identity::{Identity, IdentityError, IdentitySecret};
 use crate::limits::Limits;
 use crate::pending::PendingList;
 use crate::places::Places;
+use crate::readiness::{Metrics, Readiness};
 use crate::session::Now;
 use crate::sessions::Sessions;
 use crate::store::Store;
@@ -36,6 +38,8 @@ pub(crate) struct Context {
     pub(crate) replica: Option<String>,
     /// The Secret with its identity.
     pub(crate) identity_place: SecretPlace,
+    pub(crate) readiness: Readiness,
+    metrics: Metrics,
     pub(crate) address: Endpoint,
     pub(crate) limits: Limits,
     pub(crate) live: LiveHub,
@@ -44,6 +48,9 @@ pub(crate) struct Context {
     pub(crate) declared: watch::Sender<Option<Arc<Gateway>>>,
     /// Who this gateway is; absent until it has been read.
     pub(crate) identity: watch::Sender<Option<Result<Arc<Identity>, IdentityError>>>,
+    /// No new connection is taken.
+    pub(crate) draining: CancellationToken,
+    /// Every connection ends.
     pub(crate) shutdown: CancellationToken,
     /// Connections of unknown keys.
     pub(crate) strangers: Places,
@@ -66,6 +73,7 @@ pub(crate) struct Parts {
     pub(crate) name: String,
     pub(crate) replica: Option<String>,
     pub(crate) identity: SecretPlace,
+    pub(crate) health: Health,
     pub(crate) address: Endpoint,
     pub(crate) limits: Limits,
     pub(crate) registry: Option<Registry>,
@@ -74,7 +82,11 @@ pub(crate) struct Parts {
 
 impl Context {
     pub(crate) fn new(parts: Parts) -> Self {
+        let metrics = Metrics::new(&parts.health);
         Self {
+            readiness: Readiness::new(&parts.health),
+            sessions: Arc::new(Sessions::counted_by(metrics.sessions.clone())),
+            metrics,
             strangers: Places::new(parts.limits.strangers, parts.limits.strangers_per_source),
             store: Store::new(parts.client.clone(), &parts.namespace, parts.registry, &parts.limits),
             pending: Mutex::new(PendingList::new(&parts.limits)),
@@ -91,9 +103,9 @@ impl Context {
             address: parts.address,
             limits: parts.limits,
             live: parts.live,
-            sessions: Arc::default(),
             declared: watch::Sender::new(None),
             identity: watch::Sender::new(None),
+            draining: CancellationToken::new(),
             shutdown: CancellationToken::new(),
             devices_read: watch::Sender::new(false),
             directory: Mutex::default(),
@@ -145,6 +157,7 @@ impl Context {
 
     /// Counts a connection that ended.
     pub(crate) fn count(&self, closing: &Closing) {
+        self.metrics.count_closed(closing.reason());
         *lock(&self.closings).entry(closing.reason()).or_default() += 1;
     }
 

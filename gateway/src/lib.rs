@@ -15,6 +15,7 @@ mod closing;
 mod connection;
 mod context;
 mod directory;
+mod drain;
 mod identity;
 mod limits;
 mod link;
@@ -23,6 +24,7 @@ mod pending;
 mod places;
 mod rate;
 mod replica;
+mod readiness;
 mod session;
 mod sessions;
 mod signer;
@@ -33,19 +35,22 @@ mod watch;
 mod writer;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use kube::{Api, Client};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 use wasmbed_api::{Endpoint, Gateway};
 use wasmbed_keys::SecretPlace;
 use wasmbed_registry::Registry;
+use wasmbed_health::Health;
+use wasmbed_streams::Connector;
 use wasmbed_streams::live::LiveHub;
 
 use crate::context::{Context, Parts};
+pub use crate::identity::IdentitySecret;
 pub use crate::limits::Limits;
 
 /// How long the last statuses may take to be written when the gateway stops.
@@ -71,10 +76,15 @@ pub struct Options {
     pub listen: SocketAddr,
     /// What devices are told to connect to; where it listens if absent. All replicas say the same.
     pub advertise: Option<Endpoint>,
-    /// The signer's socket.
-    pub signer: PathBuf,
+    /// Reaches the signer.
+    pub signer: Connector,
     /// Where modules lie that no ConfigMap holds.
     pub registry: Option<Registry>,
+    /// How long ending the sessions may take when the gateway stops. They end spread over it, so that the devices do not come
+    /// to other gateways in one wave; with zero they end at once, where there is no other one.
+    pub drain: Duration,
+    /// Where it says how it is.
+    pub health: Health,
     /// Where heartbeats, logs, outputs and phases go.
     pub live: LiveHub,
     /// Bounds on memory, time and rates.
@@ -131,6 +141,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send) ->
     tracing::info!(gateway = name, %address, "listening for devices");
 
     let context = Arc::new(Context::new(Parts {
+        health: options.health,
         client: options.client,
         namespace: options.namespace,
         identity: SecretPlace { namespace: options.identity_namespace, name: options.identity_secret },
@@ -156,9 +167,21 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send) ->
             replica::hold(&context),
         )
     };
+    // A part that ends, which none does by itself, is not asked again.
+    let work = work.fuse();
+    tokio::pin!(work);
     tokio::select! {
-        _ = work => {}
+        _ = &mut work => {}
         () = shutdown => {}
+    }
+    context.readiness.serving.fails("the gateway stops");
+    context.draining.cancel();
+    if !options.drain.is_zero() {
+        // Sessions live on meanwhile, and so does all that serves them.
+        tokio::select! {
+            _ = &mut work => {}
+            () = drain::drain(&context, options.drain) => {}
+        }
     }
     context.shutdown.cancel();
     if let Err(error) = serving.await {

@@ -22,10 +22,11 @@ const STOP: Duration = Duration::from_secs(3);
 pub(crate) async fn serve(context: Arc<Context>, listener: TcpListener) {
     tokio::select! {
         () = context.ready() => {}
-        () = context.shutdown.cancelled() => return,
+        () = context.draining.cancelled() => return,
     }
     let handshakes = Places::new(context.limits.handshakes, context.limits.handshakes_per_source);
     let mut connections = JoinSet::new();
+    context.readiness.serving.holds("connections are taken");
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -49,10 +50,18 @@ pub(crate) async fn serve(context: Arc<Context>, listener: TcpListener) {
                     tracing::error!(gateway = context.name, %error, "a connection's task failed");
                 }
             }
-            () = context.shutdown.cancelled() => break,
+            () = context.draining.cancelled() => break,
         }
     }
+    // Whoever connects from now on is refused by the system, and goes to another gateway.
     drop(listener);
+    let drained = async {
+        tokio::select! {
+            () = context.shutdown.cancelled() => {}
+            () = async { while connections.join_next().await.is_some() {} } => {}
+        }
+    };
+    drained.await;
     let all_ended = async { while connections.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(STOP, all_ended).await;
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Notify;
 use wasmbed_protocol::{Nonce, PublicKey, ReleaseDigest};
 use wasmbed_streams::sessions::{AssignmentPush, Session};
@@ -54,6 +55,8 @@ pub(crate) struct Sessions {
     all: Mutex<All>,
     /// A session was opened or closed: the signer is to be told.
     changed: Notify,
+    /// How many devices are in session, for Prometheus.
+    gauge: Gauge,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +68,8 @@ struct All {
     by_device: HashMap<String, u64>,
     /// Numbers of sessions that were opened or closed since the signer was told.
     untold: BTreeSet<u64>,
+    /// Connections that were told to end while the gateway drains.
+    leaving: HashSet<u64>,
 }
 
 /// What [`Sessions::open`] found no place for.
@@ -72,6 +77,15 @@ struct All {
 pub(crate) struct Full;
 
 impl Sessions {
+    /// No connections yet; `gauge` is kept at how many devices are in session.
+    pub(crate) fn counted_by(gauge: Gauge) -> Self {
+        Self { gauge, ..Self::default() }
+    }
+
+    fn count(&self, all: &All) {
+        self.gauge.set(i64::try_from(all.by_device.len()).unwrap_or(i64::MAX));
+    }
+
     /// A connection with this key begins. It ends when the handle is dropped.
     pub(crate) fn register(self: &Arc<Self>, key: PublicKey) -> Registration {
         let inbox = Arc::new(Inbox { key, news: Mutex::default(), arrived: Notify::new() });
@@ -116,6 +130,27 @@ impl Sessions {
         for inbox in lock(&self.all).inboxes.values() {
             inbox.put(|news| news.close = Some(closing.clone()));
         }
+    }
+
+    /// Ends up to `most` connections, whichever; how many.
+    pub(crate) fn close_some(&self, most: usize, closing: &Closing) -> usize {
+        let mut all = lock(&self.all);
+        let mut told = 0;
+        // A connection that was told is left out of the next round: it needs some time to say goodbye.
+        let numbers: Vec<u64> =
+            all.inboxes.keys().filter(|number| !all.leaving.contains(number)).copied().take(most).collect();
+        for number in numbers {
+            all.leaving.insert(number);
+            all.inboxes[&number].put(|news| news.close = Some(closing.clone()));
+            told += 1;
+        }
+        told
+    }
+
+    /// How many connections there are that were not told to end by [`Self::close_some`].
+    pub(crate) fn staying(&self) -> usize {
+        let all = lock(&self.all);
+        all.inboxes.len() - all.leaving.len()
     }
 
     /// Waits until [`Self::take_untold`] has something to tell.
@@ -179,6 +214,7 @@ impl Registration {
         };
         all.opened.insert(self.number, session);
         all.untold.insert(self.number);
+        self.sessions.count(&all);
         drop(all);
         self.sessions.changed.notify_one();
         Ok(())
@@ -189,6 +225,7 @@ impl Drop for Registration {
     fn drop(&mut self) {
         let mut all = lock(&self.sessions.all);
         all.inboxes.remove(&self.number);
+        all.leaving.remove(&self.number);
         if let Some(numbers) = all.by_key.get_mut(&self.inbox.key) {
             numbers.remove(&self.number);
             if numbers.is_empty() {
@@ -200,6 +237,7 @@ impl Drop for Registration {
             if all.by_device.get(&session.device) == Some(&self.number) {
                 all.by_device.remove(&session.device);
             }
+            self.sessions.count(&all);
             drop(all);
             self.sessions.changed.notify_one();
         }

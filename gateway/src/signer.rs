@@ -1,11 +1,10 @@
 //! The stream to the signer: sessions out, Assignments in. While the signer is away, sessions live on.
 
-use std::path::Path;
 use std::time::Duration;
 
 use wasmbed_protocol::ReleaseDigest;
 use wasmbed_streams::sessions::{AssignmentPush, PATH, SessionEvent};
-use wasmbed_streams::{Receiver, Sender, StreamError, open};
+use wasmbed_streams::{Connector, Receiver, Sender, StreamError, open};
 
 use crate::context::Context;
 
@@ -14,20 +13,25 @@ const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(5);
 
 /// Keeps a stream to the signer, for ever. Each new stream is told every session, so nothing depends on the old one.
-pub(crate) async fn run(context: &Context, socket: &Path) {
+pub(crate) async fn run(context: &Context, signer: &Connector) {
     let mut retry = FIRST_RETRY;
     loop {
-        match open::<SessionEvent, AssignmentPush>(socket, PATH).await {
+        match open::<SessionEvent, AssignmentPush>(signer, PATH).await {
             Ok((sender, receiver)) => {
                 tracing::debug!(gateway = context.name, "the signer is there");
                 retry = FIRST_RETRY;
+                context.readiness.signer.holds("it is reached");
                 let error = tokio::select! {
                     error = tell(context, sender) => error,
                     error = listen(context, receiver) => error,
                 };
+                context.readiness.signer.fails(format!("{error}; devices run on with what they have"));
                 tracing::info!(gateway = context.name, %error, "the signer is gone; devices run on with what they have");
             }
-            Err(error) => tracing::debug!(gateway = context.name, %error, "no signer yet"),
+            Err(error) => {
+                context.readiness.signer.fails(format!("{error}; devices run on with what they have"));
+                tracing::debug!(gateway = context.name, %error, "no signer yet");
+            }
         }
         // Gateways that lost the signer together do not come back together.
         tokio::time::sleep(retry.mul_f64(rand::random_range(0.5..1.0))).await;

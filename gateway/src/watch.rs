@@ -38,6 +38,7 @@ pub(crate) async fn devices(context: &Context) {
                 take_up(context, change);
                 restore_pending(context);
                 context.devices_read.send_replace(true);
+                context.readiness.devices.holds("the declared Devices are known");
                 continue;
             }
             Ok(Event::Apply(device)) => context.directory().apply(device),
@@ -83,6 +84,9 @@ pub(crate) async fn credentials(context: &Context) {
             let identity = identity(&context.name, place, secret.as_ref(), keyset.as_ref());
             if let Err(error) = &identity {
                 tracing::warn!(gateway = context.name, %error, "this gateway cannot introduce itself");
+                context.readiness.identity.fails(error.to_string());
+            } else {
+                context.readiness.identity.holds("it can introduce itself");
             }
             let introduction = identity.as_ref().ok().map(|identity| identity.introduction.clone());
             context.identity.send_replace(Some(identity.map(Arc::new)));

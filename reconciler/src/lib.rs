@@ -12,6 +12,7 @@ pub mod declarations;
 mod error;
 mod follow;
 mod hooks;
+mod metrics;
 mod options;
 pub mod plan;
 pub mod preview;

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use tokio::sync::watch;
+use wasmbed_health::Health;
 use wasmbed_keys::KeySource;
 use wasmbed_registry::Registry;
+use wasmbed_streams::Connector;
 
 /// What the reconciler is told.
 #[derive(Clone)]
@@ -14,14 +16,16 @@ pub struct Options {
     pub client: kube::Client,
     /// The namespace of the Fleet and of all that it declares.
     pub namespace: String,
-    /// The state folder; caches lie in `cache/` below it.
-    pub state: PathBuf,
+    /// The folder of caches: repositories, built modules.
+    pub cache: PathBuf,
     /// The key that signs Releases. When it is replaced, what devices may still be told to run is signed again.
     pub release_key: KeySource,
     /// Where modules lie that are too large for a ConfigMap; applications with such a module are held without one.
     pub registry: Option<Registry>,
-    /// The builder's socket.
-    pub builder: PathBuf,
+    /// Reaches the builder.
+    pub builder: Connector,
+    /// Where it says how it is.
+    pub health: Health,
     /// Where `POST /hooks/<token>` is answered; nowhere if `None`.
     pub hooks: Option<SocketAddr>,
     /// Whether the gateways' replicas hold Leases, as on a cluster, and are to be looked after.

@@ -10,7 +10,6 @@ mod report;
 mod resign;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -121,7 +120,7 @@ impl Reconciler {
     /// # Errors
     /// When its caches cannot be opened.
     pub fn new(options: &Options) -> Result<Self, ReconcileError> {
-        let cache: PathBuf = options.state.join("cache");
+        let cache = &options.cache;
         let client = wasmbed_builder::Client::new(&options.builder, wasmbed_builder::Cache::open(cache.join("build"))?);
         let fetcher = Fetcher::new(options.client.clone(), &options.namespace, cache.join("repositories"));
         Ok(Self {

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use crate::error::ReconcileError;
 use crate::follow::{Heard, follow};
 use crate::hooks;
+use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::reconciler::{Reconciler, Summary};
 use crate::replicas;
@@ -31,6 +32,9 @@ const MOST_PASSES: usize = 20;
 /// When it cannot begin: a cache that cannot be opened, an address that cannot be bound. Everything later is tried again.
 pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result<(), ReconcileError> {
     let mut reconciler = Reconciler::new(&options)?;
+    let metrics = Metrics::new(&options.health);
+    let listed = options.health.requires("listed");
+    listed.fails("the namespace is being listed");
     let mut tasks = JoinSet::new();
     let (specs, specs_seen) = watch::channel(None);
     let (heard, mut heard_seen) = watch::channel(Heard::default());
@@ -58,6 +62,8 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result
         let mut key = reconciler.release_key().clone();
         // A key that is not there is said of each application; whether it is there has to be known for that.
         let _ = key.read().await;
+        listed.holds("the namespace is known");
+        metrics.leader.set(1);
         let (changed, wake, built) = (cluster.changed(), reconciler.wake(), reconciler.built());
         if reconciler.fleet().is_none() {
             tracing::info!(namespace = cluster.namespace(), "waits for the one Fleet of the namespace");
@@ -71,7 +77,9 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result
             });
             reconciler.hear(heard_seen.borrow_and_update().clone());
             let began = Instant::now();
-            let incomplete = match reconciler.pass().await {
+            let passed = reconciler.pass().await;
+            metrics.count_pass(began.elapsed(), passed.as_ref().ok().map(|summary| summary.held.len()));
+            let incomplete = match passed {
                 Ok(summary) => !summary.failures.is_empty(),
                 Err(error) => {
                     tracing::warn!(%error, "a pass ended early; it is made again");

@@ -403,7 +403,7 @@ async fn a_damaged_cache_of_the_repository_is_fetched_anew() {
     let world = World::new().await;
     let mut reconciler = world.reconciler();
     step(&mut reconciler).await;
-    let repositories = world.options().state.join("cache/repositories");
+    let repositories = world.options().cache.join("repositories");
     for mirror in std::fs::read_dir(&repositories).expect("there").flatten() {
         let packs = mirror.path().join("objects/pack");
         std::fs::remove_dir_all(&packs).expect("removed");
@@ -431,7 +431,7 @@ fn built_before(world: &World, application: &str, folder: &str, number: u8) {
     };
     let bytes = base64::engine::general_purpose::STANDARD.decode(support::declare::module(number)).expect("base64");
     let module = Module::check(bytes, &Limits::default()).expect("a module");
-    let cache = Cache::open(world.options().state.join("cache/build")).expect("a cache");
+    let cache = Cache::open(world.options().cache.join("build")).expect("a cache");
     cache.keep(&request, &module).expect("kept");
 }
 

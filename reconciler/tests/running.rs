@@ -218,7 +218,7 @@ async fn a_newer_revision_supersedes_a_build_that_goes_on_and_the_others_do_not_
     let world = World::new().await;
     let options = world.options();
     // A builder that takes every question and answers none.
-    let silent = tokio::net::UnixListener::bind(&options.builder).expect("a socket");
+    let silent = tokio::net::UnixListener::bind(world.builder_socket()).expect("a socket");
     let answering_nobody = tokio::spawn(async move {
         let mut held = Vec::new();
         while let Ok((stream, _)) = silent.accept().await {

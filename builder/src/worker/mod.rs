@@ -9,6 +9,7 @@ mod build;
 mod cargo;
 mod diagnostics;
 mod mention;
+mod metrics;
 mod optimise;
 mod place;
 mod prepare;
@@ -24,7 +25,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc};
-use wasmbed_streams::{Receiver, Sender, Server, StreamError};
+use wasmbed_health::Health;
+use wasmbed_streams::{Door, Receiver, Sender, Server, StreamError};
 
 pub use sandbox::BuildLimits;
 
@@ -32,6 +34,7 @@ use crate::outcome::{Failure, FailureReason, Progress};
 use crate::wire::{Ask, BUILD, Reply};
 use crate::{Profile, Target, toolchain};
 use build::Builder;
+use metrics::Metrics;
 
 /// Raised whenever the flags or steps of a build change in a way that changes modules.
 pub(crate) const FLAGS_VERSION: &str = "1";
@@ -39,8 +42,8 @@ pub(crate) const FLAGS_VERSION: &str = "1";
 /// What a worker is started with.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The Unix socket it serves.
-    pub socket: PathBuf,
+    /// Where it serves, and whom.
+    pub door: Door,
     /// Its folder. May be shared by workers; what is in it can be made again.
     pub folder: PathBuf,
     /// Whether builds run in a sandbox.
@@ -55,15 +58,17 @@ pub struct Options {
     pub search: Option<OsString>,
     /// A Cargo configuration of the operator, for a mirror of crates.io. Builds see it.
     pub registry_config: Option<PathBuf>,
+    /// Where it says how it is: ready once what it needs of the machine was found.
+    pub health: Health,
 }
 
 impl Options {
     /// The usual options: a sandbox is required.
     #[must_use]
-    pub fn new(socket: impl Into<PathBuf>, folder: impl Into<PathBuf>) -> Self {
+    pub fn new(door: impl Into<Door>, folder: impl Into<PathBuf>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            socket: socket.into(),
+            door: door.into(),
             folder: folder.into(),
             sandboxing: Sandboxing::Required,
             limits: BuildLimits::default(),
@@ -72,6 +77,7 @@ impl Options {
             toolchain: None,
             search: None,
             registry_config: None,
+            health: Health::default(),
         }
     }
 }
@@ -103,17 +109,24 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result
 pub async fn start(options: Options) -> Result<Server, StreamError> {
     let builder = Arc::new(Builder::new(options.clone()));
     let places = Arc::new(Semaphore::new(options.parallel.max(1)));
+    let metrics = Arc::new(Metrics::new(&options.health));
+    let machine = options.health.tells("machine");
+    match check_machine(&options) {
+        Ok(()) => machine.holds("the toolchain and the sandbox's programs are there"),
+        // Builds fail with the same words, where a person looks for them; to take the worker away would hide them.
+        Err(missing) => machine.fails(missing.message),
+    }
     let router = axum::Router::new().route(
         BUILD,
         wasmbed_streams::bidirectional(move |asks: Receiver<Ask>, replies: Sender<Reply>| {
-            answer(Arc::clone(&builder), Arc::clone(&places), asks, replies)
+            answer(Arc::clone(&builder), Arc::clone(&places), Arc::clone(&metrics), asks, replies)
         }),
     );
     if let Err(error) = place::sweep(&options.folder) {
         tracing::warn!(%error, folder = %options.folder.display(), "old build folders could not be removed");
     }
-    let server = wasmbed_streams::serve(&options.socket, router).await?;
-    tracing::info!(socket = %options.socket.display(), toolchain = toolchain::identity(), "builds are served");
+    let server = wasmbed_streams::serve(options.door.clone(), router).await?;
+    tracing::info!(endpoint = %server.endpoint(), toolchain = toolchain::identity(), "builds are served");
     Ok(server)
 }
 
@@ -140,7 +153,13 @@ pub fn check_machine(options: &Options) -> Result<(), Failure> {
     tools::find(options).map(drop)
 }
 
-async fn answer(builder: Arc<Builder>, places: Arc<Semaphore>, mut asks: Receiver<Ask>, replies: Sender<Reply>) {
+async fn answer(
+    builder: Arc<Builder>,
+    places: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
+    mut asks: Receiver<Ask>,
+    replies: Sender<Reply>,
+) {
     let ask = match asks.next().await {
         Some(Ok(ask)) => ask,
         Some(Err(error)) => {
@@ -152,12 +171,15 @@ async fn answer(builder: Arc<Builder>, places: Arc<Semaphore>, mut asks: Receive
     let application = ask.build.application.clone();
     // Whoever asked and left has no use for the answer: the build is dropped, and its programs with it.
     tokio::select! {
-        () = replies.closed() => tracing::info!(application, "a build is given up: nobody waits for it"),
-        () = serve(&builder, &places, ask, &replies) => {}
+        () = replies.closed() => {
+            metrics.count("given-up");
+            tracing::info!(application, "a build is given up: nobody waits for it");
+        }
+        () = serve(&builder, &places, &metrics, ask, &replies) => {}
     }
 }
 
-async fn serve(builder: &Builder, places: &Semaphore, ask: Ask, replies: &Sender<Reply>) {
+async fn serve(builder: &Builder, places: &Semaphore, metrics: &Metrics, ask: Ask, replies: &Sender<Reply>) {
     let (news, mut heard) = mpsc::unbounded_channel();
     let build = async {
         if ask.toolchain != toolchain::identity() {
@@ -175,6 +197,7 @@ async fn serve(builder: &Builder, places: &Semaphore, ask: Ask, replies: &Sender
             let _ = news.send(Progress::Waiting);
         }
         let _place = places.acquire().await.expect("it is never closed");
+        let _running = metrics.running();
         builder.build(&ask.build, |progress| drop(news.send(progress))).await
     };
     tokio::pin!(build);
@@ -191,6 +214,7 @@ async fn serve(builder: &Builder, places: &Semaphore, ask: Ask, replies: &Sender
     };
     let reply = match outcome {
         Ok(built) => {
+            metrics.count("built");
             tracing::info!(
                 application = ask.build.application,
                 bytes = built.module.len(),
@@ -204,6 +228,7 @@ async fn serve(builder: &Builder, places: &Semaphore, ask: Ask, replies: &Sender
             }
         }
         Err(failure) => {
+            metrics.count("failed");
             tracing::info!(application = ask.build.application, reason = %failure.reason, "not built");
             Reply::Failed(failure)
         }

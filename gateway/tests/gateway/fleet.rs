@@ -45,6 +45,7 @@ pub(crate) struct Fleet {
     pub(crate) live: LiveHub,
     pub(crate) address: String,
     pub(crate) limits: Limits,
+    pub(crate) health: wasmbed_health::Health,
     /// Where the gateway listens that is started next.
     pub(crate) listen: SocketAddr,
     gateway: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
@@ -90,6 +91,7 @@ impl Fleet {
             live: LiveHub::default(),
             address: String::new(),
             limits,
+            health: wasmbed_health::Health::default(),
             listen: "127.0.0.1:0".parse().unwrap(),
             gateway: None,
             _control_plane: control_plane,
@@ -130,8 +132,10 @@ impl Fleet {
             replica: None,
             listen,
             advertise: None,
-            signer: self.socket(),
+            signer: self.socket().into(),
             registry: None,
+            drain: std::time::Duration::ZERO,
+            health: self.health.clone(),
             live: self.live.clone(),
             limits: self.limits.clone(),
         }

@@ -1,4 +1,4 @@
-//! Reaching the API: that of `wasmbed up`, or another by its kubeconfig.
+//! Reaching the API: another by its kubeconfig, that of the cluster whose pod this is, or that of `wasmbed up`.
 
 use std::path::PathBuf;
 
@@ -17,21 +17,31 @@ pub(crate) struct Reached {
     pub namespace: String,
 }
 
-/// Reads the kubeconfig that the arguments name.
+/// Reads the kubeconfig that the arguments name; without one, what the kubelet gives a pod, or the state folder's.
 ///
 /// # Errors
 /// When there is none, or it cannot be used.
 pub(crate) async fn reach(arguments: &ApiArguments) -> Result<Reached> {
-    let path = kubeconfig(arguments)?;
-    let what = || format!("the kubeconfig {}", path.display());
-    let kubeconfig = Kubeconfig::read_from(&path).with_context(what)?;
-    let mut config =
-        Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.with_context(what)?;
+    let (mut config, what) = if arguments.kubeconfig.is_none() && is_in_cluster() {
+        let what = "the ServiceAccount of this pod".to_owned();
+        (Config::incluster().with_context(|| what.clone())?, what)
+    } else {
+        let path = kubeconfig(arguments)?;
+        let what = format!("the kubeconfig {}", path.display());
+        let kubeconfig = Kubeconfig::read_from(&path).with_context(|| what.clone())?;
+        let options = KubeConfigOptions::default();
+        (Config::from_custom_kubeconfig(kubeconfig, &options).await.with_context(|| what.clone())?, what)
+    };
     if let Some(namespace) = &arguments.namespace {
         config.default_namespace.clone_from(namespace);
     }
     let namespace = config.default_namespace.clone();
-    Ok(Reached { client: Client::try_from(config).with_context(what)?, namespace })
+    Ok(Reached { client: Client::try_from(config).context(what)?, namespace })
+}
+
+/// Whether the kubelet started this: it says where the API is, and mounts a token.
+fn is_in_cluster() -> bool {
+    std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
 }
 
 fn kubeconfig(arguments: &ApiArguments) -> Result<PathBuf> {

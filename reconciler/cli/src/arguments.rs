@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use wasmbed_streams::Endpoint;
 
 /// `git push` deploys WebAssembly applications to fleets of microcontrollers.
 #[derive(Debug, Parser)]
@@ -60,8 +61,14 @@ pub(crate) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Run the reconciler on its own, against the API of a kubeconfig
+    /// Run the reconciler on its own, against the API of a kubeconfig or of the cluster it runs in
     Reconcile(Reconcile),
+    /// Run a gateway on its own: one of the processes that serve a Gateway declared
+    Gateway(Gateway),
+    /// Run the signer on its own: it signs what devices are to run, for the gateways
+    Signer(Signer),
+    /// Run a builder on its own: it compiles applications, for the reconcilers, and needs no rights at the API
+    Builder(Builder),
     /// Run a device as an ordinary process, its identity and store in a folder
     Device(Device),
     /// Connect a board without a network to its gateway, over its serial port
@@ -80,12 +87,6 @@ pub(crate) enum Command {
     /// Run an emulator in a network that holds its guest and its gateways alone (started by the emulator)
     #[command(hide = true)]
     InNetwork(InNetwork),
-    /// Run the signer (started by `wasmbed up`)
-    #[command(hide = true)]
-    Signer(Signer),
-    /// Run a builder (started by `wasmbed up`)
-    #[command(hide = true)]
-    Builder(Builder),
 }
 
 /// Where `wasmbed up` keeps its state.
@@ -111,7 +112,7 @@ pub(crate) struct ApiArguments {
     /// State folder.
     #[command(flatten)]
     pub state: StateArguments,
-    /// Another kubeconfig than that of `wasmbed up`
+    /// Another kubeconfig than that of `wasmbed up`, or of the cluster whose pod this is
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
     /// The fleet's namespace [default: that of the kubeconfig]
@@ -433,6 +434,93 @@ pub(crate) struct Reconcile {
     /// Bring the cluster to the repository once, and end
     #[arg(long)]
     pub once: bool,
+    /// Where the release key is.
+    #[command(flatten)]
+    pub keys: KeyArguments,
+    /// The folder of caches: repositories, built modules [default: in the state folder]
+    #[arg(long, env = "WASMBED_CACHE", value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Where the builder serves [default: that of `wasmbed up`]
+    #[arg(long, env = "WASMBED_BUILDER", value_name = "ENDPOINT")]
+    pub builder: Option<Endpoint>,
+    /// How the builder is known, and this process to it.
+    #[command(flatten)]
+    pub streams: StreamArguments,
+    /// Be one of several for the namespace, of which one at a time reconciles: the holder of the Lease `wasmbed-reconciler`
+    #[arg(long, env = "WASMBED_LEADER_ELECTION", conflicts_with = "once")]
+    pub leader_election: bool,
+    /// This process among the several [default: the host's name, and something random]
+    #[arg(long, env = "POD_NAME", value_name = "NAME", requires = "leader_election")]
+    pub replica: Option<String>,
+    /// Health.
+    #[command(flatten)]
+    pub health: HealthArguments,
+}
+
+/// Where a component of a cluster has its keys.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct KeyArguments {
+    /// The namespace of the processes and of the Secrets with the keys, as `wasmbed keys publish` writes them [default: none;
+    /// keys are those of the state folder]
+    #[arg(long, env = "WASMBED_SYSTEM_NAMESPACE", value_name = "NAME")]
+    pub system_namespace: Option<String>,
+}
+
+/// How both sides of a stream over TLS know each other.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StreamArguments {
+    /// The CA certificates (PEM) that sign the certificate of an https endpoint
+    #[arg(long, env = "WASMBED_STREAMS_CA", value_name = "FILE")]
+    pub streams_ca: Option<PathBuf>,
+    /// The bearer token to show there: a projected ServiceAccount token of the audience `wasmbed`, read for each stream
+    #[arg(long, env = "WASMBED_STREAMS_TOKEN", value_name = "FILE")]
+    pub streams_token: Option<PathBuf>,
+    /// The folder with the client certificate to show there: tls.crt and tls.key
+    #[arg(long, env = "WASMBED_STREAMS_CERTIFICATE", value_name = "DIR")]
+    pub streams_certificate: Option<PathBuf>,
+}
+
+/// Where a component says how it is.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct HealthArguments {
+    /// Where /healthz, /readyz and /metrics are answered (for example 0.0.0.0:8081) [default: nowhere]
+    #[arg(long, env = "WASMBED_LISTEN_HEALTH", value_name = "ADDRESS")]
+    pub listen_health: Option<std::net::SocketAddr>,
+}
+
+/// `wasmbed gateway`.
+#[derive(Debug, Args)]
+pub(crate) struct Gateway {
+    /// Which API.
+    #[command(flatten)]
+    pub api: ApiArguments,
+    /// Name of the Gateway declared that it serves
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+    /// Where its key and credential are [default: the Secret gateway-NAME in the fleet's namespace]
+    #[command(flatten)]
+    pub keys: KeyArguments,
+    /// This process among those that serve the Gateway [default: the Gateway's name]
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    pub replica: Option<String>,
+    /// Where it listens for devices
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
+    pub listen: std::net::SocketAddr,
+    /// What devices are told to connect to (host:port) [default: where it listens]
+    #[arg(long, value_name = "ADDRESS")]
+    pub advertise: Option<wasmbed_api::Endpoint>,
+    /// Where the signer serves [default: that of `wasmbed up`]
+    #[arg(long, env = "WASMBED_SIGNER", value_name = "ENDPOINT")]
+    pub signer: Option<Endpoint>,
+    /// How the signer is known, and this process to it.
+    #[command(flatten)]
+    pub streams: StreamArguments,
+    /// How many seconds, once told to end, the devices' sessions may take to end, one after another
+    #[arg(long, default_value_t = 20, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=3600))]
+    pub drain: u32,
+    /// Health.
+    #[command(flatten)]
+    pub health: HealthArguments,
 }
 
 /// `wasmbed device`.
@@ -512,23 +600,60 @@ pub(crate) struct InNetwork {
 /// `wasmbed signer`.
 #[derive(Debug, Args)]
 pub(crate) struct Signer {
-    /// The state folder.
-    #[arg(long)]
-    pub state: PathBuf,
-    /// Name of the fleet and of its namespace.
-    #[arg(long)]
+    /// Which API.
+    #[command(flatten)]
+    pub api: ApiArguments,
+    /// Name of the Fleet
+    #[arg(long, value_name = "NAME")]
     pub fleet: String,
+    /// Where the assignment key is.
+    #[command(flatten)]
+    pub keys: KeyArguments,
+    /// Where gateways reach it: an address that speaks TLS (for example 0.0.0.0:8443) [default: the state folder's socket]
+    #[arg(long, value_name = "ADDRESS", requires_all = ["tls", "allow"])]
+    pub listen: Option<std::net::SocketAddr>,
+    /// The folder with its certificate: tls.crt and tls.key, read again when they change
+    #[arg(long, value_name = "DIR", requires = "listen")]
+    pub tls: Option<PathBuf>,
+    /// A user that is let in by its token (system:serviceaccount:NAMESPACE:NAME), several times for several
+    #[arg(long, value_name = "USER", requires = "listen")]
+    pub allow: Vec<String>,
+    /// Health.
+    #[command(flatten)]
+    pub health: HealthArguments,
+    /// End when standard input ends, as a child of a supervisor does
+    #[arg(long, hide = true)]
+    pub with_parent: bool,
 }
 
 /// `wasmbed builder`.
 #[derive(Debug, Args)]
 pub(crate) struct Builder {
-    /// The socket to serve.
-    #[arg(long)]
-    pub socket: PathBuf,
-    /// Its folder, for compiled libraries and build folders.
-    #[arg(long)]
+    /// The Unix socket to serve
+    #[arg(long, value_name = "PATH", required_unless_present = "listen")]
+    pub socket: Option<PathBuf>,
+    /// The address to serve instead, over TLS (for example 0.0.0.0:8443)
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "socket", requires_all = ["tls", "client_ca"])]
+    pub listen: Option<std::net::SocketAddr>,
+    /// The folder with its certificate: tls.crt and tls.key, read again when they change
+    #[arg(long, value_name = "DIR", requires = "listen")]
+    pub tls: Option<PathBuf>,
+    /// The CA certificates (PEM) that sign the callers' client certificates
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    pub client_ca: Option<PathBuf>,
+    /// A DNS name that a caller's certificate is to be for, several times for several [default: any certificate of that CA
+    /// will do, which must then sign for the callers alone]
+    #[arg(long, value_name = "NAME", requires = "listen")]
+    pub allow: Vec<String>,
+    /// Its folder, for compiled libraries and build folders
+    #[arg(long, value_name = "DIR")]
     pub folder: PathBuf,
+    /// Health.
+    #[command(flatten)]
+    pub health: HealthArguments,
+    /// End when standard input ends, as a child of a supervisor does
+    #[arg(long, hide = true)]
+    pub with_parent: bool,
     /// Whether builds run in a sandbox; `none` lets build scripts read everything you can read.
     #[arg(long, env = "WASMBED_SANDBOX", value_enum, default_value_t)]
     pub sandbox: Sandbox,

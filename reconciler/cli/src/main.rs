@@ -9,7 +9,10 @@ mod device;
 mod doctor;
 mod emulate;
 mod enroll;
+mod gateway;
+mod health;
 mod key_files;
+mod key_secrets;
 mod keys;
 mod link;
 mod logs;
@@ -99,6 +102,7 @@ async fn run_async(command: Command, output: arguments::Output) -> Result<ExitCo
         Command::Reconcile(arguments) => return reconcile::run(&arguments, output).await,
         Command::Keys(arguments) => keys::run(&arguments, output).await?,
         Command::Link(arguments) => link::run(arguments, output).await?,
+        Command::Gateway(arguments) => gateway::run(arguments).await?,
         Command::Signer(arguments) => workers::signer(&arguments).await?,
         Command::Builder(arguments) => workers::builder(&arguments).await?,
         Command::Crds

@@ -5,28 +5,40 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use serde_json::json;
 use wasmbed_keys::KeySource;
+use wasmbed_health::Health;
 use wasmbed_reconciler::Options;
 
 use crate::arguments::{Output, Reconcile};
 use crate::state_folder::StateFolder;
 use crate::up::signals;
-use crate::{api, key_files, print};
+use crate::workers::connector;
+use crate::{api, health, key_files, key_secrets, print};
 
-/// Runs the reconciler against an API: for good, or once. Of the state folder it uses the release key, the caches and
-/// the builder's socket.
+/// Runs the reconciler against an API: for good, or once. Of the state folder it uses what the arguments do not name: the
+/// release key, the caches and the builder's socket.
 ///
 /// # Errors
 /// When one of them is missing, or the API cannot be used.
 pub(crate) async fn run(arguments: &Reconcile, output: Output) -> Result<ExitCode> {
-    let state = StateFolder::named_by(&arguments.api.state)?;
+    let state = || StateFolder::named_by(&arguments.api.state);
     let api::Reached { client, namespace } = api::reach(&arguments.api).await?;
+    let release_key = match &arguments.keys.system_namespace {
+        Some(system) => key_secrets::read(&client, system, &key_secrets::name(&namespace, "release")).await,
+        None => key_files::load(&state()?.key("release")),
+    };
+    let own_health = Health::default();
+    let _answering = health::answer(&arguments.health, &own_health).await?;
     let options = Options {
         client,
         namespace,
-        state: state.path().to_owned(),
-        release_key: KeySource::Fixed(key_files::load(&state.key("release")).context("Releases are signed with it")?),
+        cache: match &arguments.cache {
+            Some(cache) => cache.clone(),
+            None => state()?.cache(),
+        },
+        release_key: release_key.context("Releases are signed with it")?,
         registry: None,
-        builder: state.builder_socket(),
+        builder: connector(arguments.builder.clone(), &arguments.streams, || Ok(state()?.builder_socket()))?,
+        health: own_health,
         hooks: None,
         replicas: false,
         hooks_bound: None,

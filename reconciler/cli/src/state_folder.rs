@@ -142,6 +142,12 @@ impl StateFolder {
         self.0.join("run/live.sock")
     }
 
+    /// Caches: what can be fetched or built again.
+    #[must_use]
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.0.join("cache")
+    }
+
     /// Built modules, by their digests.
     #[must_use]
     pub(crate) fn modules(&self) -> PathBuf {

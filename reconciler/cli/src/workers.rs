@@ -1,54 +1,110 @@
-//! The child processes of `wasmbed up`: the signer and the builder. Both end when their parent does.
+//! The signer and the builder: child processes of `wasmbed up`, which end when it does, or processes of their own.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use wasmbed_builder::worker;
 use wasmbed_emulator::parent_is_gone;
 use wasmbed_keys::KeySource;
+use wasmbed_health::Health;
+use wasmbed_streams::{Admission, Connector, Credentials, Door, Endpoint, TlsDoor, TokenReviews};
 
-use crate::api;
-use crate::arguments::{ApiArguments, Builder, Sandbox, Signer, StateArguments};
-use crate::key_files;
+use crate::arguments::{Builder, Sandbox, Signer, StreamArguments};
 use crate::state_folder::StateFolder;
 use crate::up::signals;
+use crate::{api, health, key_files, key_secrets};
 
-/// `wasmbed signer`: of the state folder it reads the assignment key and the kubeconfig.
+/// The audience of the tokens that callers show on a cluster.
+const AUDIENCE: &str = "wasmbed";
+
+/// Reaches `endpoint`, or the socket that is usual.
 ///
 /// # Errors
-/// When one is missing, or the socket cannot be served.
+/// When there is no usual one, or what an https endpoint is known by is missing.
+pub(crate) fn connector(
+    endpoint: Option<Endpoint>,
+    streams: &StreamArguments,
+    usual: impl FnOnce() -> Result<PathBuf>,
+) -> Result<Connector> {
+    let endpoint = match endpoint {
+        Some(endpoint) => endpoint,
+        None => Endpoint::Unix(usual()?),
+    };
+    let credentials = Credentials {
+        ca: streams.streams_ca.clone(),
+        token: streams.streams_token.clone(),
+        certificate: streams.streams_certificate.clone(),
+    };
+    Ok(Connector::new(endpoint, credentials)?)
+}
+
+/// `wasmbed signer`: of the state folder it uses what the arguments do not name, the assignment key and the socket.
+///
+/// # Errors
+/// When a key is missing, or the socket or port cannot be served.
 pub(crate) async fn signer(arguments: &Signer) -> Result<()> {
-    let state = StateArguments { state: Some(arguments.state.clone()) };
-    let folder = StateFolder::named_by(&state)?;
-    let api = ApiArguments { state, kubeconfig: None, namespace: Some(arguments.fleet.clone()) };
-    let api::Reached { client, namespace } = api::reach(&api).await?;
+    let end = told_to_end(arguments.with_parent)?;
+    let api::Reached { client, namespace } = api::reach(&arguments.api).await?;
+    let state = || StateFolder::named_by(&arguments.api.state);
+    let own_health = Health::default();
+    let _answering = health::answer(&arguments.health, &own_health).await?;
+    let assignment_key = match &arguments.keys.system_namespace {
+        Some(system) => key_secrets::read(&client, system, &key_secrets::name(&namespace, "assignment")).await,
+        None => key_files::load(&state()?.key("assignment")),
+    };
+    let door = match (arguments.listen, &arguments.tls) {
+        (Some(listen), Some(tls)) => {
+            let reviews = TokenReviews::new(client.clone(), AUDIENCE, arguments.allow.iter().cloned().collect());
+            TlsDoor::new(listen, tls.clone(), Admission::Tokens(Arc::new(reviews))).into()
+        }
+        _ => Door::Owner(state()?.signer_socket()),
+    };
     let options = wasmbed_signer::Options {
         client,
         namespace,
         fleet: arguments.fleet.clone(),
-        assignment_key: KeySource::Fixed(key_files::load(&folder.key("assignment"))?),
-        socket: folder.signer_socket(),
+        assignment_key: assignment_key.context("Assignments are signed with it")?,
+        door,
+        health: own_health,
     };
-    wasmbed_signer::run(options, told_to_end()?).await.context("the signer cannot serve")
+    wasmbed_signer::run(options, end).await.context("the signer cannot serve")
 }
 
 /// `wasmbed builder`.
 ///
 /// # Errors
-/// When the socket cannot be served.
+/// When the socket or port cannot be served.
 pub(crate) async fn builder(arguments: &Builder) -> Result<()> {
-    let mut options = worker::Options::new(&arguments.socket, &arguments.folder);
+    let end = told_to_end(arguments.with_parent)?;
+    let door: Door = match (arguments.listen, &arguments.tls, &arguments.client_ca, &arguments.socket) {
+        (Some(listen), Some(tls), Some(ca), _) => {
+            let admission =
+                Admission::Certificates { ca: ca.clone(), names: arguments.allow.iter().cloned().collect() };
+            TlsDoor::new(listen, tls.clone(), admission).into()
+        }
+        (_, _, _, Some(socket)) => socket.into(),
+        _ => {
+            anyhow::bail!("say where to serve: --socket PATH, or --listen ADDRESS with --tls DIR and --client-ca FILE")
+        }
+    };
+    let mut options = worker::Options::new(door, &arguments.folder);
     options.limits.wall_clock = Duration::from_secs(arguments.build_seconds.into());
     options.registry_config.clone_from(&arguments.registry_config);
     if arguments.sandbox == Sandbox::None {
         options.sandboxing = worker::Sandboxing::None;
     }
-    worker::run(options, told_to_end()?).await.context("the builder cannot serve")
+    let _answering = health::answer(&arguments.health, &options.health).await?;
+    worker::run(options, end).await.context("the builder cannot serve")
 }
 
-fn told_to_end() -> Result<impl Future<Output = ()>> {
+fn told_to_end(with_parent: bool) -> Result<impl Future<Output = ()>> {
     let signals = signals()?;
-    Ok(async {
+    Ok(async move {
+        if !with_parent {
+            return signals.await;
+        }
         tokio::select! {
             () = signals => {}
             () = parent_is_gone() => {}

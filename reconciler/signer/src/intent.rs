@@ -38,6 +38,12 @@ pub enum Unknown {
 }
 
 impl Intents {
+    /// Whether every kind has been listed.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        self.devices.is_some() && self.applications.is_some() && self.rollouts.is_some()
+    }
+
     /// The complete set for the device `name` that proved the key of `thumbprint`.
     ///
     /// # Errors

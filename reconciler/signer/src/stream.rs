@@ -11,6 +11,7 @@ use wasmbed_streams::sessions::{AssignmentPush, Session, SessionEvent};
 use wasmbed_streams::{Receiver, Sender, StreamError};
 
 use crate::intent::{Entries, Intents};
+use crate::metrics::Metrics;
 use crate::numbers::Numbers;
 
 /// What all streams share.
@@ -19,6 +20,16 @@ pub(crate) struct Signing {
     key: CurrentKey,
     numbers: Numbers,
     intents: watch::Receiver<Intents>,
+    metrics: Metrics,
+}
+
+/// A stream that is counted while it is there.
+struct Counted<'a>(&'a Metrics);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.streams.dec();
+    }
 }
 
 /// A session, and the set it was last sent with the key that signed it.
@@ -28,12 +39,14 @@ struct Live {
 }
 
 impl Signing {
-    pub(crate) fn new(fleet: String, key: CurrentKey, intents: watch::Receiver<Intents>) -> Self {
-        Self { fleet, key, numbers: Numbers::default(), intents }
+    pub(crate) fn new(fleet: String, key: CurrentKey, intents: watch::Receiver<Intents>, metrics: Metrics) -> Self {
+        Self { fleet, key, numbers: Numbers::default(), intents, metrics }
     }
 
     /// Serves one gateway until its stream ends.
     pub(crate) async fn serve(&self, mut from: Receiver<SessionEvent>, to: Sender<AssignmentPush>) {
+        self.metrics.streams.inc();
+        let _counted = Counted(&self.metrics);
         let mut sessions: HashMap<u64, Live> = HashMap::new();
         let mut intents = self.intents.clone();
         let mut key = self.key.clone();
@@ -65,7 +78,10 @@ impl Signing {
                 let Some(live) = sessions.get_mut(&number) else { continue };
                 let Some((sent, push)) = self.assign(live, &intents.borrow()) else { continue };
                 match to.send(&push).await {
-                    Ok(()) => live.sent = Some(sent),
+                    Ok(()) => {
+                        self.metrics.assignments.inc();
+                        live.sent = Some(sent);
+                    }
                     Err(StreamError::Closed) => return,
                     Err(error) => tracing::error!(%error, device = live.session.device, "an Assignment cannot be sent"),
                 }

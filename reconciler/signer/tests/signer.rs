@@ -116,7 +116,8 @@ impl Fixture {
             namespace: "fleet".to_owned(),
             fleet: "fleet".to_owned(),
             assignment_key,
-            socket: self.socket(),
+            door: self.socket().into(),
+            health: wasmbed_health::Health::default(),
         };
         let (end, ended) = oneshot::channel();
         let shutdown = async {

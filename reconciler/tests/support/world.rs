@@ -59,14 +59,20 @@ impl World {
         self.api::<Fleet>().patch(FLEET, &applied, &Patch::Apply(fleet)).await.expect("a Fleet");
     }
 
+    /// Where nobody builds, unless a test does.
+    pub fn builder_socket(&self) -> std::path::PathBuf {
+        self.state.path().join("no-builder.sock")
+    }
+
     pub fn options(&self) -> Options {
         Options {
             client: self.client.clone(),
             namespace: FLEET.to_owned(),
-            state: self.state.path().to_owned(),
+            cache: self.state.path().join("cache"),
             release_key: KeySource::Fixed(key(1)),
             registry: None,
-            builder: self.state.path().join("no-builder.sock"),
+            builder: self.builder_socket().into(),
+            health: wasmbed_health::Health::default(),
             hooks: None,
             replicas: false,
             hooks_bound: None,

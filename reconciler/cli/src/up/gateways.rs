@@ -16,6 +16,7 @@ use kube::runtime::watcher::{self, watcher};
 use kube::{Client, ResourceExt};
 use wasmbed_api::{Endpoint, Gateway};
 use wasmbed_keys::{CREDENTIAL_ENTRY, TLS_SEED_ENTRY};
+use wasmbed_health::Health;
 use wasmbed_protocol::{Credential, PublicKey, SigningKey};
 use wasmbed_streams::live::LiveHub;
 
@@ -108,8 +109,11 @@ impl Gateways {
                     identity_namespace: self.namespace.clone(),
                     identity_secret: secret_name(&name),
                     listen,
-                    signer: self.signer_socket.clone(),
+                    signer: self.signer_socket.clone().into(),
                     registry: None,
+                    // There is no other gateway for the devices to go to.
+                    drain: Duration::ZERO,
+                    health: Health::default(),
                     live: self.live.clone(),
                     replica: None,
                     advertise: None,

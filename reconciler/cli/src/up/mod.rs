@@ -14,6 +14,7 @@ use tokio::task::{JoinError, JoinHandle};
 use wasmbed_emulator::backends::firmware_folders;
 use wasmbed_emulator::{Process, ProcessSpec};
 use wasmbed_keys::KeySource;
+use wasmbed_health::Health;
 use wasmbed_streams::live::{self, LiveHub};
 
 use crate::api::Reached;
@@ -66,13 +67,30 @@ async fn run_here(arguments: arguments::Up, output: Output) -> Result<()> {
     };
     let signer = process(
         "signer",
-        vec!["--state".into(), state.path().into(), "--fleet".into(), arguments.fleet.clone().into()],
+        vec![
+            "--state".into(),
+            state.path().into(),
+            // That of the state folder, wherever this is run.
+            "--kubeconfig".into(),
+            state.kubeconfig().into(),
+            "--namespace".into(),
+            arguments.fleet.clone().into(),
+            "--fleet".into(),
+            arguments.fleet.clone().into(),
+            "--with-parent".into(),
+        ],
     );
     let builder_folder = arguments.builder_folder.clone().unwrap_or_else(|| state.builder());
     let is_first = !builder_folder.exists();
     let builder = process(
         "builder",
-        vec!["--socket".into(), state.builder_socket().into(), "--folder".into(), builder_folder.into()],
+        vec![
+            "--socket".into(),
+            state.builder_socket().into(),
+            "--folder".into(),
+            builder_folder.into(),
+            "--with-parent".into(),
+        ],
     );
 
     let hub = LiveHub::default();
@@ -93,10 +111,11 @@ async fn run_here(arguments: arguments::Up, output: Output) -> Result<()> {
         wasmbed_reconciler::Options {
             client: api.client.clone(),
             namespace: arguments.fleet.clone(),
-            state: state.path().to_owned(),
+            cache: state.cache(),
             release_key: KeySource::Fixed(keys.release),
             registry: None,
-            builder: state.builder_socket(),
+            builder: state.builder_socket().into(),
+            health: Health::default(),
             hooks: arguments.hooks,
             replicas: false,
             hooks_bound: None,

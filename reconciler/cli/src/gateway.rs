@@ -1,0 +1,47 @@
+//! `wasmbed gateway`.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use wasmbed_gateway::IdentitySecret;
+use wasmbed_health::Health;
+use wasmbed_streams::live::LiveHub;
+
+use crate::arguments::Gateway;
+use crate::state_folder::StateFolder;
+use crate::up::signals;
+use crate::workers::connector;
+use crate::{api, health, key_secrets};
+
+/// Serves one Gateway until told to end; then it takes no more connections and ends its sessions one after another.
+///
+/// # Errors
+/// When the API cannot be reached, or an address cannot be listened on.
+pub(crate) async fn run(arguments: Gateway) -> Result<()> {
+    let end = signals()?;
+    let api::Reached { client, namespace } = api::reach(&arguments.api).await?;
+    let identity_secret = arguments.keys.system_namespace.as_ref().map(|system| IdentitySecret {
+        namespace: system.clone(),
+        name: key_secrets::name(&namespace, &format!("gateway-{}", arguments.name)),
+    });
+    let own_health = Health::default();
+    let _answering = health::answer(&arguments.health, &own_health).await?;
+    let state = arguments.api.state.clone();
+    let signer =
+        connector(arguments.signer, &arguments.streams, || Ok(StateFolder::named_by(&state)?.signer_socket()))?;
+    let options = wasmbed_gateway::Options {
+        client,
+        namespace,
+        name: arguments.name,
+        replica: arguments.replica,
+        listen: arguments.listen,
+        advertise: arguments.advertise,
+        signer,
+        identity_secret,
+        live: LiveHub::default(),
+        limits: wasmbed_gateway::Limits::default(),
+        drain: Duration::from_secs(arguments.drain.into()),
+        health: own_health,
+    };
+    Ok(wasmbed_gateway::run(options, end).await?)
+}
