@@ -23,6 +23,16 @@ pub enum ReconcileError {
         #[source]
         source: std::io::Error,
     },
+    /// Another process may lead.
+    #[error(
+        "the Lease {lease} of namespace {namespace} could not be renewed in time, and another reconciler may lead: start this one again"
+    )]
+    LeadershipLost {
+        /// The Lease.
+        lease: &'static str,
+        /// Its namespace.
+        namespace: String,
+    },
     /// A thread ended before its work did.
     #[error("work was cut short: {0}")]
     CutShort(#[from] tokio::task::JoinError),

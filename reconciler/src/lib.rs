@@ -12,6 +12,7 @@ pub mod declarations;
 mod error;
 mod follow;
 mod hooks;
+mod leadership;
 mod metrics;
 mod options;
 pub mod plan;
@@ -28,6 +29,7 @@ mod tally;
 
 pub use boards::module_limits;
 pub use error::ReconcileError;
+pub use leadership::LEASE;
 pub use options::Options;
 pub use proof::proves_code;
 pub use reconciler::{Reconciler, Summary, Written};

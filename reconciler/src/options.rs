@@ -24,6 +24,9 @@ pub struct Options {
     pub registry: Option<Registry>,
     /// Reaches the builder.
     pub builder: Connector,
+    /// Its name among several reconcilers of the namespace, of which the holder of a Lease leads; if `None`, it is the only
+    /// one.
+    pub replica: Option<String>,
     /// Where it says how it is.
     pub health: Health,
     /// Where `POST /hooks/<token>` is answered; nowhere if `None`.

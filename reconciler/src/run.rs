@@ -4,12 +4,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::error::ReconcileError;
 use crate::follow::{Heard, follow};
 use crate::hooks;
+use crate::leadership::{Candidate, LEASE};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::reconciler::{Reconciler, Summary};
@@ -26,13 +28,54 @@ const LONGEST_REST: Duration = Duration::from_secs(2);
 /// Passes of `reconcile --once` that may follow one another; each has to have changed something.
 const MOST_PASSES: usize = 20;
 
-/// Reconciles the namespace's Fleet until `shutdown` completes.
+/// How long the pass that goes on may take to end once the reconciler is told to.
+const LAST_PASS: Duration = Duration::from_secs(10);
+
+/// Reconciles the namespace's Fleet until `shutdown` completes; among several ([`Options::replica`]), once it leads.
 ///
 /// # Errors
-/// When it cannot begin: a cache that cannot be opened, an address that cannot be bound. Everything later is tried again.
-pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result<(), ReconcileError> {
-    let mut reconciler = Reconciler::new(&options)?;
+/// When it cannot begin: a cache that cannot be opened, an address that cannot be bound. Everything later is tried again; but
+/// a leader that may be one no more ends, to begin anew as one that waits.
+pub async fn run(mut options: Options, shutdown: impl Future<Output = ()>) -> Result<(), ReconcileError> {
     let metrics = Metrics::new(&options.health);
+    let shutdown = shutdown.shared();
+    let Some(replica) = options.replica.clone() else {
+        metrics.leader.set(1);
+        return lead(options, &metrics, shutdown).await.map(drop);
+    };
+    let standing = options.health.requires("leader");
+    let candidate = Candidate::stand(options.client.clone(), &options.namespace, &replica);
+    let mut leadership = candidate.leadership();
+    standing.holds("another reconciler leads; this one waits");
+    tokio::select! {
+        () = leadership.gained() => {}
+        // One that has just taken the Lease gives it back.
+        () = shutdown.clone() => return Ok(candidate.release().await),
+    }
+    standing.holds("it leads");
+    metrics.leader.set(1);
+    tracing::info!(namespace = options.namespace, "leads");
+    options.client = leadership.guard(&options.client, &options.namespace);
+    let namespace = options.namespace.clone();
+    let ended = tokio::select! {
+        ended = lead(options, &metrics, shutdown) => ended,
+        () = leadership.lost() => Err(ReconcileError::LeadershipLost { lease: LEASE, namespace }),
+    };
+    metrics.leader.set(0);
+    standing.fails("it leads no more, and ends");
+    if ended? {
+        candidate.release().await;
+    }
+    Ok(())
+}
+
+/// Reconciles until told to end; whether the last pass came to its end, so that nothing is on its way any more.
+async fn lead(
+    options: Options,
+    metrics: &Metrics,
+    shutdown: impl Future<Output = ()> + Clone,
+) -> Result<bool, ReconcileError> {
+    let mut reconciler = Reconciler::new(&options)?;
     let listed = options.health.requires("listed");
     listed.fails("the namespace is being listed");
     let mut tasks = JoinSet::new();
@@ -57,13 +100,14 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result
     if options.replicas {
         tasks.spawn(replicas::run(options.client.clone(), options.namespace.clone()));
     }
+    let (told, cut, listed_once) = (shutdown.clone(), shutdown.clone(), std::cell::Cell::new(false));
     let work = async {
         let _watches = cluster.watch().await;
+        listed_once.set(true);
         let mut key = reconciler.release_key().clone();
         // A key that is not there is said of each application; whether it is there has to be known for that.
         let _ = key.read().await;
         listed.holds("the namespace is known");
-        metrics.leader.set(1);
         let (changed, wake, built) = (cluster.changed(), reconciler.wake(), reconciler.built());
         if reconciler.fleet().is_none() {
             tracing::info!(namespace = cluster.namespace(), "waits for the one Fleet of the namespace");
@@ -91,6 +135,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result
             // What is overdue though a pass was just made waits for something else.
             let due = due.map(|due| due.max(Instant::now() + LEAST_WAIT));
             tokio::select! {
+                () = told.clone() => return true,
                 () = wake.notified() => {}
                 () = built.notified() => {}
                 () = key.changed() => {}
@@ -100,10 +145,11 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result
         }
     };
     tokio::select! {
-        () = shutdown => {}
-        () = work => {}
+        () = async { shutdown.await; tokio::time::sleep(LAST_PASS).await } => Ok(false),
+        // Listing changes nothing: it has no end to come to.
+        () = async { cut.await; if !listed_once.get() { return; } std::future::pending::<()>().await } => Ok(true),
+        ended = work => Ok(ended),
     }
-    Ok(())
 }
 
 async fn until(due: Option<Instant>) {

@@ -38,6 +38,7 @@ pub(crate) async fn run(arguments: &Reconcile, output: Output) -> Result<ExitCod
         release_key: release_key.context("Releases are signed with it")?,
         registry: None,
         builder: connector(arguments.builder.clone(), &arguments.streams, || Ok(state()?.builder_socket()))?,
+        replica: arguments.leader_election.then(|| arguments.replica.clone().unwrap_or_else(host)),
         health: own_health,
         hooks: None,
         replicas: false,
@@ -68,4 +69,11 @@ pub(crate) async fn run(arguments: &Reconcile, output: Output) -> Result<ExitCod
         }
     }
     Ok(if applied { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A name for this process where none is given; what makes it the only one of that name is added later.
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "reconciler".to_owned() } else { name.to_owned() }
 }

@@ -72,6 +72,7 @@ impl World {
             release_key: KeySource::Fixed(key(1)),
             registry: None,
             builder: self.builder_socket().into(),
+            replica: None,
             health: wasmbed_health::Health::default(),
             hooks: None,
             replicas: false,

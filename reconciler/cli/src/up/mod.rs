@@ -115,6 +115,7 @@ async fn run_here(arguments: arguments::Up, output: Output) -> Result<()> {
             release_key: KeySource::Fixed(keys.release),
             registry: None,
             builder: state.builder_socket().into(),
+            replica: None,
             health: Health::default(),
             hooks: arguments.hooks,
             replicas: false,
