@@ -9,15 +9,15 @@ use kube::Client;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use wasmbed_api::{Endpoint, Gateway};
+use wasmbed_health::Health;
 use wasmbed_keys::SecretPlace;
 use wasmbed_registry::Registry;
-use wasmbed_health::Health;
 use wasmbed_streams::live::{LiveEvent, LiveHub, LiveKind};
 
 use crate::board::Board;
 use crate::closing::Closing;
 use crate::directory::Directory;
-use crate::identity::{Identity, IdentityError, IdentitySecret};
+use crate::identity::{Identity, IdentityError};
 use crate::limits::Limits;
 use crate::pending::PendingList;
 use crate::places::Places;

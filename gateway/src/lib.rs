@@ -23,8 +23,8 @@ mod listener;
 mod pending;
 mod places;
 mod rate;
-mod replica;
 mod readiness;
+mod replica;
 mod session;
 mod sessions;
 mod signer;
@@ -43,14 +43,13 @@ use kube::{Api, Client};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 use wasmbed_api::{Endpoint, Gateway};
+use wasmbed_health::Health;
 use wasmbed_keys::SecretPlace;
 use wasmbed_registry::Registry;
-use wasmbed_health::Health;
 use wasmbed_streams::Connector;
 use wasmbed_streams::live::LiveHub;
 
 use crate::context::{Context, Parts};
-pub use crate::identity::IdentitySecret;
 pub use crate::limits::Limits;
 
 /// How long the last statuses may take to be written when the gateway stops.

@@ -32,7 +32,7 @@ pub struct Options {
     /// Where `POST /hooks/<token>` is answered; nowhere if `None`.
     pub hooks: Option<SocketAddr>,
     /// Whether the gateways' replicas hold Leases, as on a cluster, and are to be looked after.
-    pub replicas: bool,
+    pub gateway_leases: bool,
     /// Is told the address once webhooks are answered there; with port 0 in `hooks`, the port that was drawn.
     pub hooks_bound: Option<watch::Sender<Option<SocketAddr>>>,
 }

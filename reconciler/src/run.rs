@@ -50,7 +50,10 @@ pub async fn run(mut options: Options, shutdown: impl Future<Output = ()>) -> Re
     tokio::select! {
         () = leadership.gained() => {}
         // One that has just taken the Lease gives it back.
-        () = shutdown.clone() => return Ok(candidate.release().await),
+        () = shutdown.clone() => {
+            candidate.release().await;
+            return Ok(());
+        }
     }
     standing.holds("it leads");
     metrics.leader.set(1);
@@ -97,7 +100,7 @@ async fn lead(
     }
     tasks.spawn(follow(reconciler.fetcher().clone(), specs_seen, heard, trigger, token, reconciler.wake()));
     let cluster = reconciler.cluster().clone();
-    if options.replicas {
+    if options.gateway_leases {
         tasks.spawn(replicas::run(options.client.clone(), options.namespace.clone()));
     }
     let (told, cut, listed_once) = (shutdown.clone(), shutdown.clone(), std::cell::Cell::new(false));

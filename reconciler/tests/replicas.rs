@@ -59,7 +59,7 @@ async fn devices_of_a_replica_whose_lease_lapsed_cannot_be_reached_and_a_gateway
         say(&world, "v1", "Gateway", "gateway-1", &format!("wasmbed-gateway/{replica}"), own).await;
     }
 
-    let running = world.run_with(Options { replicas: true, ..world.options() });
+    let running = world.run_with(Options { gateway_leases: true, ..world.options() });
     let gone = await_condition(world.api::<Device>(), "d1", |device: Option<&Device>| {
         phase(device) == Some(DevicePhase::Unreachable)
     });

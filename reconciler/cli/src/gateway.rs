@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use wasmbed_gateway::IdentitySecret;
 use wasmbed_health::Health;
+use wasmbed_keys::gateway_secret;
 use wasmbed_streams::live::LiveHub;
 
 use crate::arguments::Gateway;
 use crate::state_folder::StateFolder;
 use crate::up::signals;
 use crate::workers::connector;
-use crate::{api, health, key_secrets};
+use crate::{api, health};
 
 /// Serves one Gateway until told to end; then it takes no more connections and ends its sessions one after another.
 ///
@@ -20,10 +20,10 @@ use crate::{api, health, key_secrets};
 pub(crate) async fn run(arguments: Gateway) -> Result<()> {
     let end = signals()?;
     let api::Reached { client, namespace } = api::reach(&arguments.api).await?;
-    let identity_secret = arguments.keys.system_namespace.as_ref().map(|system| IdentitySecret {
-        namespace: system.clone(),
-        name: key_secrets::name(&namespace, &format!("gateway-{}", arguments.name)),
-    });
+    let (identity_namespace, identity_secret) = match arguments.keys.system_namespace {
+        Some(system) => (system, gateway_secret(&namespace, &arguments.name)),
+        None => (namespace.clone(), format!("gateway-{}", arguments.name)),
+    };
     let own_health = Health::default();
     let _answering = health::answer(&arguments.health, &own_health).await?;
     let state = arguments.api.state.clone();
@@ -37,7 +37,9 @@ pub(crate) async fn run(arguments: Gateway) -> Result<()> {
         listen: arguments.listen,
         advertise: arguments.advertise,
         signer,
+        identity_namespace,
         identity_secret,
+        registry: None,
         live: LiveHub::default(),
         limits: wasmbed_gateway::Limits::default(),
         drain: Duration::from_secs(arguments.drain.into()),

@@ -12,7 +12,6 @@ mod enroll;
 mod gateway;
 mod health;
 mod key_files;
-mod key_secrets;
 mod keys;
 mod link;
 mod logs;

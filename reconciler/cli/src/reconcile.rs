@@ -4,15 +4,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use wasmbed_keys::KeySource;
 use wasmbed_health::Health;
+use wasmbed_keys::{KeySource, SecretPlace, release_secret};
 use wasmbed_reconciler::Options;
 
 use crate::arguments::{Output, Reconcile};
 use crate::state_folder::StateFolder;
 use crate::up::signals;
 use crate::workers::connector;
-use crate::{api, health, key_files, key_secrets, print};
+use crate::{api, health, key_files, print};
 
 /// Runs the reconciler against an API: for good, or once. Of the state folder it uses what the arguments do not name: the
 /// release key, the caches and the builder's socket.
@@ -23,8 +23,11 @@ pub(crate) async fn run(arguments: &Reconcile, output: Output) -> Result<ExitCod
     let state = || StateFolder::named_by(&arguments.api.state);
     let api::Reached { client, namespace } = api::reach(&arguments.api).await?;
     let release_key = match &arguments.keys.system_namespace {
-        Some(system) => key_secrets::read(&client, system, &key_secrets::name(&namespace, "release")).await,
-        None => key_files::load(&state()?.key("release")),
+        Some(system) => KeySource::Secret(SecretPlace { namespace: system.clone(), name: release_secret(&namespace) }),
+        None => {
+            let key = key_files::load(&state()?.key("release"));
+            KeySource::Fixed(key.context("Releases are signed with it")?)
+        }
     };
     let own_health = Health::default();
     let _answering = health::answer(&arguments.health, &own_health).await?;
@@ -35,13 +38,13 @@ pub(crate) async fn run(arguments: &Reconcile, output: Output) -> Result<ExitCod
             Some(cache) => cache.clone(),
             None => state()?.cache(),
         },
-        release_key: release_key.context("Releases are signed with it")?,
+        release_key,
         registry: None,
         builder: connector(arguments.builder.clone(), &arguments.streams, || Ok(state()?.builder_socket()))?,
         replica: arguments.leader_election.then(|| arguments.replica.clone().unwrap_or_else(host)),
         health: own_health,
         hooks: None,
-        replicas: false,
+        gateway_leases: arguments.keys.system_namespace.is_some(),
         hooks_bound: None,
     };
     if !arguments.once {

@@ -7,14 +7,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use wasmbed_builder::worker;
 use wasmbed_emulator::parent_is_gone;
-use wasmbed_keys::KeySource;
 use wasmbed_health::Health;
+use wasmbed_keys::{KeySource, SecretPlace, assignment_secret};
 use wasmbed_streams::{Admission, Connector, Credentials, Door, Endpoint, TlsDoor, TokenReviews};
 
 use crate::arguments::{Builder, Sandbox, Signer, StreamArguments};
 use crate::state_folder::StateFolder;
 use crate::up::signals;
-use crate::{api, health, key_files, key_secrets};
+use crate::{api, health, key_files};
 
 /// The audience of the tokens that callers show on a cluster.
 const AUDIENCE: &str = "wasmbed";
@@ -51,8 +51,13 @@ pub(crate) async fn signer(arguments: &Signer) -> Result<()> {
     let own_health = Health::default();
     let _answering = health::answer(&arguments.health, &own_health).await?;
     let assignment_key = match &arguments.keys.system_namespace {
-        Some(system) => key_secrets::read(&client, system, &key_secrets::name(&namespace, "assignment")).await,
-        None => key_files::load(&state()?.key("assignment")),
+        Some(system) => {
+            KeySource::Secret(SecretPlace { namespace: system.clone(), name: assignment_secret(&namespace) })
+        }
+        None => {
+            let key = key_files::load(&state()?.key("assignment"));
+            KeySource::Fixed(key.context("Assignments are signed with it")?)
+        }
     };
     let door = match (arguments.listen, &arguments.tls) {
         (Some(listen), Some(tls)) => {
@@ -65,7 +70,7 @@ pub(crate) async fn signer(arguments: &Signer) -> Result<()> {
         client,
         namespace,
         fleet: arguments.fleet.clone(),
-        assignment_key: assignment_key.context("Assignments are signed with it")?,
+        assignment_key,
         door,
         health: own_health,
     };

@@ -75,7 +75,7 @@ impl World {
             replica: None,
             health: wasmbed_health::Health::default(),
             hooks: None,
-            replicas: false,
+            gateway_leases: false,
             hooks_bound: None,
         }
     }

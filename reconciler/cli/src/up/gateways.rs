@@ -15,8 +15,8 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Client, ResourceExt};
 use wasmbed_api::{Endpoint, Gateway};
-use wasmbed_keys::{CREDENTIAL_ENTRY, TLS_SEED_ENTRY};
 use wasmbed_health::Health;
+use wasmbed_keys::{CREDENTIAL_ENTRY, TLS_SEED_ENTRY};
 use wasmbed_protocol::{Credential, PublicKey, SigningKey};
 use wasmbed_streams::live::LiveHub;
 

@@ -13,8 +13,8 @@ use anyhow::{Context, Result};
 use tokio::task::{JoinError, JoinHandle};
 use wasmbed_emulator::backends::firmware_folders;
 use wasmbed_emulator::{Process, ProcessSpec};
-use wasmbed_keys::KeySource;
 use wasmbed_health::Health;
+use wasmbed_keys::KeySource;
 use wasmbed_streams::live::{self, LiveHub};
 
 use crate::api::Reached;
@@ -118,7 +118,7 @@ async fn run_here(arguments: arguments::Up, output: Output) -> Result<()> {
             replica: None,
             health: Health::default(),
             hooks: arguments.hooks,
-            replicas: false,
+            gateway_leases: false,
             hooks_bound: None,
         },
         told.told(),

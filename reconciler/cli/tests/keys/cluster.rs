@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use wasmbed_api::{Endpoint, Fleet, Gateway, Release, Rollout};
 use wasmbed_control_plane::{ControlPlane, Options, Served};
+use wasmbed_health::Health;
 use wasmbed_keys::{KeySource, SecretPlace, assignment_secret, gateway_secret, release_secret};
 use wasmbed_streams::live::LiveHub;
 
@@ -112,19 +113,22 @@ impl Cluster {
             namespace: FLEET.to_owned(),
             fleet: FLEET.to_owned(),
             assignment_key: KeySource::Secret(place(assignment_secret(FLEET))),
-            socket: socket.clone(),
+            door: socket.clone().into(),
+            health: Health::default(),
         };
         let told = self.told();
         self.runtime.spawn(async move { wasmbed_signer::run(signer, told).await.unwrap() });
         let reconciler = wasmbed_reconciler::Options {
             client: self.client.clone(),
             namespace: FLEET.to_owned(),
-            state: self.folder.path().join("reconciler"),
+            cache: self.folder.path().join("reconciler"),
+            replica: None,
+            health: Health::default(),
             release_key: KeySource::Secret(place(release_secret(FLEET))),
             registry: None,
-            builder: self.folder.path().join("builder.sock"),
+            builder: self.folder.path().join("builder.sock").into(),
             hooks: None,
-            replicas: false,
+            gateway_leases: false,
             hooks_bound: None,
         };
         let told = self.told();
@@ -142,7 +146,9 @@ impl Cluster {
             replica: None,
             listen: "127.0.0.1:0".parse().unwrap(),
             advertise: None::<Endpoint>,
-            signer: socket,
+            signer: socket.into(),
+            drain: std::time::Duration::ZERO,
+            health: Health::default(),
             registry: None,
             live: LiveHub::default(),
             limits: wasmbed_gateway::Limits::default(),
