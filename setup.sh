@@ -10,7 +10,7 @@ has() { command -v "$1" >/dev/null 2>&1; }
 
 # program:package; what each is for stands in `wasmbed doctor`. Go is for `make kubernetes` alone.
 missing=""
-for pair in cc:gcc git:git make:make bwrap:bubblewrap wasm-opt:binaryen qemu-system-arm:qemu-system-arm \
+for pair in cc:gcc git:git make:make bwrap:bubblewrap wasm-opt:binaryen qemu-system-arm:qemu-system-arm docker-registry:docker-registry \
     arm-none-eabi-gcc:gcc-arm-none-eabi go:golang-go; do
     has "${pair%%:*}" || missing="$missing ${pair##*:}"
 done

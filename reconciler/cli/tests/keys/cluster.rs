@@ -11,6 +11,7 @@ use wasmbed_api::{Endpoint, Fleet, Gateway, Release, Rollout};
 use wasmbed_control_plane::{ControlPlane, Options, Served};
 use wasmbed_health::Health;
 use wasmbed_keys::{KeySource, SecretPlace, assignment_secret, gateway_secret, release_secret};
+use wasmbed_registry::Registry;
 use wasmbed_streams::live::LiveHub;
 
 use super::lines::{Lines, wait_for};
@@ -57,6 +58,11 @@ pub struct Cluster {
 impl Cluster {
     /// A cluster on which keys were published, with everything running.
     pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// As [`Cluster::start`], with a registry for large modules.
+    pub fn start_with(registry: Option<Registry>) -> Self {
         // Another test of this process may have installed it.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let folder = tempfile::Builder::new().prefix("wasmbed-e2e-").tempdir().unwrap();
@@ -88,11 +94,11 @@ impl Cluster {
         };
         let made = this.keys(&["publish", "--gateway", GATEWAY]);
         assert_eq!(made["made"].as_array().unwrap().len(), 5, "four keys and the gateway's: {made}");
-        this.serve();
+        this.serve(registry);
         this
     }
 
-    fn serve(&mut self) {
+    fn serve(&mut self, registry: Option<Registry>) {
         let url = self.repository.bare.display().to_string();
         self.repository
             .write("apps/ticker/Cargo.toml", "[package]\nname = \"ticker\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
@@ -125,7 +131,7 @@ impl Cluster {
             replica: None,
             health: Health::default(),
             release_key: KeySource::Secret(place(release_secret(FLEET))),
-            registry: None,
+            registry: registry.clone(),
             builder: self.folder.path().join("builder.sock").into(),
             hooks: None,
             gateway_leases: false,
@@ -149,7 +155,7 @@ impl Cluster {
             signer: socket.into(),
             drain: std::time::Duration::ZERO,
             health: Health::default(),
-            registry: None,
+            registry,
             live: LiveHub::default(),
             limits: wasmbed_gateway::Limits::default(),
         };

@@ -1,76 +1,12 @@
 //! Against Debian's docker-registry, on loopback and in a folder of its own.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, unreachable_pub, dead_code)]
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+mod server;
 
 use bytes::Bytes;
 use wasmbed_api::Digest;
-use wasmbed_registry::{Registry, RegistryOptions};
 
-/// `wasmbed` with the password `s3cret`.
-const USERS: &str = "wasmbed:$2b$05$abcdefghijklmnopqrstuuLK7U1u6pVRmL7L1BBM2aS35PSZnDXlK\n";
-/// The same as a docker configuration has it.
-const AUTH: &str = "d2FzbWJlZDpzM2NyZXQ=";
-
-/// Ends when it is dropped.
-struct Server {
-    child: Child,
-    address: String,
-    folder: tempfile::TempDir,
-}
-
-impl Server {
-    fn start(asks: bool) -> Self {
-        // Another test of this process may have installed it.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let folder = tempfile::tempdir().unwrap();
-        let users = folder.path().join("users");
-        std::fs::write(&users, USERS).unwrap();
-        let mut config = format!(
-            "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:0', secret: none}}\n",
-            folder.path().join("data").display()
-        );
-        if asks {
-            config.push_str(&format!("auth: {{htpasswd: {{realm: fleet, path: {}}}}}\n", users.display()));
-        }
-        std::fs::write(folder.path().join("config.yml"), config).unwrap();
-        let mut child = Command::new("docker-registry")
-            .arg("serve")
-            .arg(folder.path().join("config.yml"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("docker-registry starts; ./setup.sh installs it");
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let said = |line: String| Some(line.split_once("listening on ")?.1.split(['"', ' ', ',']).next()?.to_owned());
-        let address = lines.by_ref().map_while(Result::ok).find_map(said).expect("it says where it listens");
-        // What it says later must go somewhere.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address, folder }
-    }
-
-    fn registry(&self, credentials: Option<&Path>) -> Registry {
-        let repository = format!("{}/fleet/modules", self.address);
-        let credentials = credentials.map(Path::to_owned);
-        Registry::new(RegistryOptions { repository, credentials, max_module: 4 << 20 }).unwrap()
-    }
-
-    /// Where the registry keeps the bytes of a digest.
-    fn blob(&self, digest: &Digest) -> std::path::PathBuf {
-        let hex = digest.to_string();
-        self.folder.path().join("data/docker/registry/v2/blobs/sha256").join(&hex[..2]).join(&hex).join("data")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use server::{AUTH, Server};
 
 /// Two megabytes that no ConfigMap holds.
 fn module() -> (Digest, Bytes) {

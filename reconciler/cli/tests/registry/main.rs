@@ -1,0 +1,65 @@
+//! A module that no ConfigMap holds, from a push to the device, through a real registry.
+#![allow(clippy::unwrap_used, unreachable_pub, dead_code)]
+
+#[path = "../keys/cluster.rs"]
+mod cluster;
+#[path = "../first_light/lines.rs"]
+mod lines;
+#[path = "../first_light/repository.rs"]
+mod repository;
+#[path = "../first_light/running.rs"]
+mod running;
+#[path = "../../../registry/tests/docker_registry/server.rs"]
+mod server;
+
+use cluster::{Cluster, Device, says};
+use server::Server;
+
+const APPLICATION: &str = "\
+apiVersion: wasmbed.github.io/v1alpha1
+kind: Application
+metadata: {name: large}
+spec:
+  source: {path: apps/large}
+  targetDevices: [own]
+  config: {memoryLimit: 8Mi}
+";
+
+const SOURCE: &str = "\
+static NOISE: &[u8] = include_bytes!(\"noise.bin\");
+
+fn main() {
+    for number in 0usize.. {
+        println!(\"large {} {}\", NOISE.len(), NOISE[number * 7919 % NOISE.len()]);
+        wasmbed::sleep(core::time::Duration::from_millis(50));
+    }
+}
+";
+
+/// Bytes that cannot be left out or made smaller.
+fn noise() -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    std::iter::repeat_with(&mut next).take(1_300_000).collect()
+}
+
+#[test]
+fn a_large_module_reaches_the_device_through_the_registry() {
+    let server = Server::start(false);
+    let cluster = Cluster::start_with(Some(server.registry(None)));
+    let device = Device::provision(&cluster);
+    let repository = &cluster.repository;
+    repository.write("large.yaml", APPLICATION);
+    repository.write("apps/large/Cargo.toml", "[package]\nname = \"large\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
+    repository.write("apps/large/src/main.rs", SOURCE);
+    std::fs::write(repository.copy.join("apps/large/src/noise.bin"), noise()).unwrap();
+    cluster.push(&device, "small");
+    let (awake, mut log) = device.start();
+    says(&mut log, "large 1300000");
+    says(&mut log, "small");
+    assert_eq!(server.large_blobs(), 1, "it lies there");
+    assert!(awake.interrupt(), "a device ends well when asked");
+}
