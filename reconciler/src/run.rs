@@ -103,13 +103,16 @@ async fn lead(
     if options.gateway_leases {
         tasks.spawn(replicas::run(options.client.clone(), options.namespace.clone()));
     }
-    let (told, cut, listed_once) = (shutdown.clone(), shutdown.clone(), std::cell::Cell::new(false));
+    let _watches = tokio::select! {
+        watches = cluster.watch() => watches,
+        // Listing changes nothing: it has no end to come to.
+        () = shutdown.clone() => return Ok(true),
+    };
+    let mut key = reconciler.release_key().clone();
+    // A key that is not there is said of each application; whether it is there has to be known for that.
+    let _ = key.read().await;
+    let told = shutdown.clone();
     let work = async {
-        let _watches = cluster.watch().await;
-        listed_once.set(true);
-        let mut key = reconciler.release_key().clone();
-        // A key that is not there is said of each application; whether it is there has to be known for that.
-        let _ = key.read().await;
         listed.holds("the namespace is known");
         let (changed, wake, built) = (cluster.changed(), reconciler.wake(), reconciler.built());
         if reconciler.fleet().is_none() {
@@ -149,8 +152,6 @@ async fn lead(
     };
     tokio::select! {
         () = async { shutdown.await; tokio::time::sleep(LAST_PASS).await } => Ok(false),
-        // Listing changes nothing: it has no end to come to.
-        () = async { cut.await; if !listed_once.get() { return; } std::future::pending::<()>().await } => Ok(true),
         ended = work => Ok(ended),
     }
 }

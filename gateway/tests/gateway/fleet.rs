@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -46,6 +47,8 @@ pub(crate) struct Fleet {
     pub(crate) address: String,
     pub(crate) limits: Limits,
     pub(crate) health: wasmbed_health::Health,
+    /// How long the gateway that is started next lets its sessions end.
+    pub(crate) drain: Duration,
     /// Where the gateway listens that is started next.
     pub(crate) listen: SocketAddr,
     gateway: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
@@ -74,6 +77,16 @@ impl Replica {
     }
 }
 
+/// Waits until something is so.
+pub(crate) async fn until(mut is_so: impl FnMut() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("it comes to be so");
+}
+
 impl Fleet {
     pub(crate) async fn start() -> Self {
         Self::with(GatewaySpec::default(), Limits::default()).await
@@ -92,6 +105,7 @@ impl Fleet {
             address: String::new(),
             limits,
             health: wasmbed_health::Health::default(),
+            drain: Duration::ZERO,
             listen: "127.0.0.1:0".parse().unwrap(),
             gateway: None,
             _control_plane: control_plane,
@@ -134,7 +148,7 @@ impl Fleet {
             advertise: None,
             signer: self.socket().into(),
             registry: None,
-            drain: std::time::Duration::ZERO,
+            drain: self.drain,
             health: self.health.clone(),
             live: self.live.clone(),
             limits: self.limits.clone(),
@@ -143,6 +157,8 @@ impl Fleet {
 
     pub(crate) async fn start_gateway(&mut self) {
         let (stop, stopped) = oneshot::channel();
+        // A process has one of its own.
+        self.health = wasmbed_health::Health::default();
         let options = self.options(self.listen);
         let task = tokio::spawn(async move {
             wasmbed_gateway::run(options, async {
@@ -152,9 +168,11 @@ impl Fleet {
             .unwrap();
         });
         self.gateway = Some((stop, task));
-        // What an earlier one left, that could not listen, has no address.
-        let serves = |status: &GatewayStatus| status.phase.is_some_and(|phase| phase.as_str() != "Pending");
-        let status = self.wait_gateway(|status| serves(status) && status.address.is_some()).await;
+        // What the last one said, that it could not listen perhaps, is not what this one says.
+        let has_begun = |status: &GatewayStatus| {
+            status.address.is_some() && status.phase.is_some_and(|phase| phase.as_str() != "Pending")
+        };
+        let status = self.wait_gateway(has_begun).await;
         self.address = status.address.unwrap().to_string();
     }
 

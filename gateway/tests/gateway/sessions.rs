@@ -242,3 +242,56 @@ async fn a_gateway_that_starts_again_is_found_where_it_was() {
     fleet.wait_device("sensor-1", |status| status.session.as_ref().is_some_and(|session| session.counter == 2)).await;
     fleet.wait_phase("sensor-2", DevicePhase::Disconnected).await;
 }
+
+#[tokio::test]
+async fn a_gateway_that_is_told_to_end_lets_its_sessions_go_one_after_another() {
+    const DEVICES: u8 = 24;
+    let mut fleet = Fleet::start().await;
+    fleet.stop_gateway().await;
+    fleet.drain = Duration::from_secs(3);
+    fleet.start_gateway().await;
+    let mut devices = Vec::new();
+    for number in 1..=DEVICES {
+        let name = format!("sensor-{number}");
+        fleet.declare_key(&name, number).await;
+        fleet.wait_phase(&name, DevicePhase::Enrolled).await;
+        devices.push(Device::join(&fleet.address, &key(number)).await.0);
+    }
+    fleet.wait_gateway(|status| status.connected_devices == Some(u32::from(DEVICES))).await;
+    let metrics = fleet.health.to_metrics().unwrap();
+    assert!(metrics.contains(&format!("wasmbed_gateway_sessions {DEVICES}\n")), "{metrics}");
+    assert!(fleet.health.is_ready(), "{}", fleet.health.to_text());
+
+    let ends = devices.into_iter().map(|mut device| {
+        tokio::spawn(async move {
+            device.closed().await;
+            std::time::Instant::now()
+        })
+    });
+    let ends: Vec<_> = ends.collect();
+    let address = fleet.address.clone();
+    let (health, began) = (fleet.health.clone(), std::time::Instant::now());
+    let stopping = fleet.stop_gateway();
+    let looking = async {
+        // Not ready at once, and no door any more, while sessions are still there.
+        crate::fleet::until(|| !health.is_ready()).await;
+        assert!(health.to_text().contains("[-] serving: the gateway stops"), "{}", health.to_text());
+        crate::fleet::until(|| std::net::TcpStream::connect(&address).is_err()).await;
+        assert!(!health.to_metrics().unwrap().contains("wasmbed_gateway_sessions 0\n"), "sessions are still there");
+    };
+    tokio::join!(stopping, looking);
+    let mut after = Vec::new();
+    for end in ends {
+        after.push(end.await.unwrap() - began);
+    }
+    after.sort_unstable();
+    let (first, last) = (after[0], after[after.len() - 1]);
+    assert!(last - first > Duration::from_millis(1000), "they do not end in one wave: {after:?}");
+    assert!(last < Duration::from_secs(10), "they end within the time: {after:?}");
+    let metrics = fleet.health.to_metrics().unwrap();
+    let closed = format!("wasmbed_gateway_connections_closed_total{{reason=\"shutdown\"}} {DEVICES}\n");
+    assert!(metrics.contains(&closed), "{metrics}");
+    for number in 1..=DEVICES {
+        fleet.wait_phase(&format!("sensor-{number}"), DevicePhase::Disconnected).await;
+    }
+}
