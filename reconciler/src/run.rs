@@ -103,14 +103,13 @@ async fn lead(
     if options.gateway_leases {
         tasks.spawn(replicas::run(options.client.clone(), options.namespace.clone()));
     }
+    let mut key = reconciler.release_key().clone();
     let _watches = tokio::select! {
-        watches = cluster.watch() => watches,
+        // A key that is not there is said of each application; whether it is there has to be known for that.
+        (watches, _) = async { tokio::join!(cluster.watch(), key.read()) } => watches,
         // Listing changes nothing: it has no end to come to.
         () = shutdown.clone() => return Ok(true),
     };
-    let mut key = reconciler.release_key().clone();
-    // A key that is not there is said of each application; whether it is there has to be known for that.
-    let _ = key.read().await;
     let told = shutdown.clone();
     let work = async {
         listed.holds("the namespace is known");
