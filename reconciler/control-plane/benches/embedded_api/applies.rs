@@ -18,10 +18,11 @@ pub async fn run(maps: &Api<ConfigMap>, prefix: &str, count: usize) -> f64 {
     let start = Instant::now();
     futures::stream::iter(0..count)
         .map(|index| {
+            let name = format!("{prefix}-{index}");
             let config = json!({"apiVersion": "v1", "kind": "ConfigMap",
-                "metadata": {"labels": {"part": format!("p{}", index % 10)}},
+                "metadata": {"name": name, "labels": {"part": format!("p{}", index % 10)}},
                 "data": {"value": "first", "index": index.to_string(), "filling": filling}});
-            let (maps, params, name) = (maps.clone(), params.clone(), format!("{prefix}-{index}"));
+            let (maps, params) = (maps.clone(), params.clone());
             async move { maps.patch(&name, &params, &Patch::Apply(config)).await }
         })
         .buffer_unordered(IN_FLIGHT)

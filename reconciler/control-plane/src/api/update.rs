@@ -178,6 +178,7 @@ async fn apply_patch(write: &Write<'_>, mut config: Value) -> Result<Answer, Api
     if !found.is_empty() && found != name {
         return Err(other_name(found, &name));
     }
+    let is_named = !found.is_empty();
     config["metadata"]["name"] = name.clone().into();
     let asked = metadata::text(&config, "resourceVersion").to_owned();
     let uid = metadata::text(&config, "uid").to_owned();
@@ -199,6 +200,11 @@ async fn apply_patch(write: &Write<'_>, mut config: Value) -> Result<Answer, Api
     };
     for _ in 0..ATTEMPTS {
         if current(write, &name).is_none() {
+            if !is_named && write.path.subresource.is_empty() {
+                return Err(ApiError::bad_request(format!(
+                    "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+                )));
+            }
             if !write.path.subresource.is_empty() || !uid.is_empty() || !asked.is_empty() {
                 return Err(missing(write, &name, &uid));
             }

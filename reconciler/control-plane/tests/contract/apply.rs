@@ -141,6 +141,21 @@ pub async fn an_apply_with_managed_fields_is_a_bad_request(door: Door) {
     assert_eq!(status["message"], "metadata.managedFields must be nil");
 }
 
+pub async fn an_apply_that_creates_names_its_object(door: Door) {
+    let query = "fieldManager=x";
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"k": "v"}});
+    let path = format!("{}/m?{query}", door.core("configmaps"));
+    door.patch(&path, "apply-patch+yaml", &map).await.fails(400, "BadRequest");
+    let mut widget = door.named("a");
+    widget["metadata"] = json!({});
+    let path = format!("{}?{query}", door.widget("a"));
+    door.patch(&path, "apply-patch+yaml", &widget).await.fails(400, "BadRequest");
+    door.apply("a", "x", json!({"size": 1})).await.ok();
+    widget["spec"] = json!({"size": 2});
+    let object = door.patch(&path, "apply-patch+yaml", &widget).await.ok();
+    assert_eq!(object["spec"]["size"], 2);
+}
+
 pub async fn an_apply_in_yaml_is_read(door: Door) {
     let yaml = "apiVersion: contract.wasmbed.test/v1\nkind: Widget\nmetadata:\n  name: a\nspec:\n  size: 7\n";
     let path = format!("{}?fieldManager=x", door.widget("a"));

@@ -82,6 +82,7 @@ macro_rules! scenarios {
                 a_status_of_a_missing_object_cannot_be_applied,
                 an_apply_without_a_manager_is_invalid,
                 an_apply_with_managed_fields_is_a_bad_request,
+                an_apply_that_creates_names_its_object,
                 an_apply_in_yaml_is_read,
                 a_dry_run_of_an_apply_shows_and_writes_nothing;
             schemas:
