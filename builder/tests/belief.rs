@@ -89,7 +89,7 @@ async fn a_worker_of_another_version_says_so_instead_of_giving_another_digest() 
 async fn given_bytes_are_checked_and_kept_by_their_digest() {
     let folder = tempfile::tempdir().expect("there is a temporary folder");
     let client =
-        Client::new(std::path::PathBuf::from("/nowhere"), Cache::open(folder.path()).expect("the cache can be made"));
+        Client::new(std::path::Path::new("/nowhere"), Cache::open(folder.path()).expect("the cache can be made"));
     let good =
         wat::parse_str(r#"(module (memory (export "memory") 1) (func (export "_start")))"#).expect("it is valid text");
     let limits = wasmbed_builder::Limits::default();

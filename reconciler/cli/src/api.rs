@@ -22,7 +22,9 @@ pub(crate) struct Reached {
 /// # Errors
 /// When there is none, or it cannot be used.
 pub(crate) async fn reach(arguments: &ApiArguments) -> Result<Reached> {
-    let (mut config, what) = if arguments.kubeconfig.is_none() && is_in_cluster() {
+    // A state folder that is named is meant, in a pod too.
+    let is_named = arguments.kubeconfig.is_some() || arguments.state.state.is_some();
+    let (mut config, what) = if !is_named && is_in_cluster() {
         let what = "the ServiceAccount of this pod".to_owned();
         (Config::incluster().with_context(|| what.clone())?, what)
     } else {

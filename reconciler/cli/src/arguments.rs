@@ -450,7 +450,7 @@ pub(crate) struct Reconcile {
     #[arg(long, env = "WASMBED_LEADER_ELECTION", conflicts_with = "once")]
     pub leader_election: bool,
     /// This process among the several [default: the host's name, and something random]
-    #[arg(long, env = "POD_NAME", value_name = "NAME", requires = "leader_election")]
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pub replica: Option<String>,
     /// Health.
     #[command(flatten)]
