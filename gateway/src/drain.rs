@@ -42,7 +42,7 @@ mod tests {
             sessions in 0_usize..200_000,
             seconds in 1_u64..120,
         ) {
-            let rounds = usize::try_from(Duration::from_secs(seconds).as_millis() / ROUND.as_millis()).expect("there are few");
+            let rounds = usize::try_from(Duration::from_secs(seconds).as_millis() / ROUND.as_millis()).expect("a few");
             let (mut staying, mut left) = (sessions, Duration::from_secs(seconds));
             while !left.is_zero() {
                 let share = share(staying, left);
