@@ -126,6 +126,7 @@ pub async fn start(options: Options) -> Result<Server, StreamError> {
         tracing::warn!(%error, folder = %options.folder.display(), "old build folders could not be removed");
     }
     let server = wasmbed_streams::serve(options.door.clone(), router).await?;
+    options.health.requires("serving").holds("builds are served");
     tracing::info!(endpoint = %server.endpoint(), toolchain = toolchain::identity(), "builds are served");
     Ok(server)
 }

@@ -13,7 +13,7 @@ pub struct Condition(Arc<Mutex<State>>);
 #[derive(Debug)]
 pub(crate) struct State {
     name: &'static str,
-    required: bool,
+    pub(crate) required: bool,
     holds: bool,
     text: Cow<'static, str>,
 }

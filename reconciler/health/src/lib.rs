@@ -71,10 +71,11 @@ impl Health {
         metrics(&mut lock(&self.shared.registry));
     }
 
-    /// Whether all conditions that are required hold.
+    /// Whether all conditions that are required hold. A component that requires none yet has not begun.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        lock(&self.shared.conditions).iter().all(|state| lock(state).permits())
+        let conditions = lock(&self.shared.conditions);
+        conditions.iter().any(|state| lock(state).required) && conditions.iter().all(|state| lock(state).permits())
     }
 
     /// The conditions, a line each: whether it holds, its name, and what there is to say.

@@ -24,8 +24,9 @@ async fn get(address: SocketAddr, path: &str) -> (u16, String) {
 #[tokio::test]
 async fn a_component_is_ready_once_every_required_condition_holds() {
     let health = Health::default();
+    let server = serve(ANY, health.clone()).await.unwrap();
+    assert_eq!(get(server.address(), "/readyz").await.0, 503, "it has not begun");
     let (listed, signer) = (health.requires("devices"), health.tells("signer"));
-    let server = serve(ANY, health).await.unwrap();
     assert_eq!(get(server.address(), "/healthz").await.0, 200);
     let (status, text) = get(server.address(), "/readyz").await;
     assert_eq!(status, 503);

@@ -2,7 +2,21 @@
 //! `make kubernetes` builds the server. `WASMBED_WITHOUT_KUBERNETES=1` leaves these tests out, and they say so.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+mod certificates;
 mod chart;
 mod dry_run;
 mod objects;
+mod pods;
+mod story;
 mod tenants;
+
+// Shared with the tests of first light; not all of it is used here.
+#[allow(dead_code)]
+#[path = "../first_light/lines.rs"]
+mod lines;
+#[allow(dead_code)]
+#[path = "../first_light/repository.rs"]
+mod repository;
+#[allow(dead_code)]
+#[path = "../first_light/running.rs"]
+mod running;
