@@ -18,7 +18,7 @@ mod item;
 pub mod live;
 mod pem_files;
 mod server;
-mod server_tls;
+mod server_certificate;
 pub mod sessions;
 mod tls_server;
 mod token_review;

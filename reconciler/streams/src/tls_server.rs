@@ -20,7 +20,7 @@ use crate::StreamError;
 use crate::admission::Admission;
 use crate::door::TlsDoor;
 use crate::server::{KEEP_ALIVE, KEEP_ALIVE_PATIENCE};
-use crate::server_tls::ServerTls;
+use crate::server_certificate::ServerTls;
 
 /// Connections at once. A component has as many as it has callers; who else comes is kept from taking all memory.
 const CONNECTIONS: usize = 1024;
