@@ -51,12 +51,12 @@ pub fn link() -> Result<Vec<Figure>, CannotRun> {
 
 /// Builds every board's firmware; the folder with the images.
 pub fn images() -> Result<PathBuf, CannotRun> {
-    let script = workspace().join("build.sh");
+    let script = root().join("firmware/boards/build.sh");
     let build = Command::new(&script).output().map_err(|error| CannotRun(format!("{}: {error}", script.display())))?;
     if !build.status.success() {
         return Err(CannotRun(String::from_utf8_lossy(&build.stderr).trim().to_owned()));
     }
-    Ok(workspace().join("../../target/firmware").canonicalize().unwrap())
+    Ok(root().join("target/firmware").canonicalize().unwrap())
 }
 
 /// Where an image has its stack, from its lowest address to its highest.
@@ -78,12 +78,12 @@ pub fn needs_qemu() -> Result<(), CannotRun> {
     }
 }
 
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../firmware/boards")
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 fn of(program: &str) -> Result<Vec<Figure>, CannotRun> {
-    let said = run(workspace(), &["run", "--quiet", "--locked", "-p", "wasmbed-board-tests", "--bin", program])?;
+    let said = run(root(), &["run", "--quiet", "--locked", "-p", "wasmbed-board-tests", "--bin", program])?;
     Ok(said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }
 
