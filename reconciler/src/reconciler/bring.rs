@@ -27,7 +27,7 @@ use crate::tally::Targeting;
 use crate::{rollout, status};
 
 /// Writes on the way at once.
-const CONCURRENT_WRITES: usize = 16;
+pub(super) const CONCURRENT_WRITES: usize = 16;
 
 /// How long what is in the build cache may take to come from there.
 const MOMENT: Duration = Duration::from_millis(100);

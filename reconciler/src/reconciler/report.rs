@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::{FutureExt, StreamExt};
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use wasmbed_api::{Condition, FleetCounts, FleetStatus, Truth, condition_types, set_condition};
 
-use super::bring::{Standing, spec_of};
+use super::bring::{CONCURRENT_WRITES, Standing, spec_of};
 use super::{Reconciler, Summary};
 use crate::cluster::{FleetView, View, Watched};
 use crate::declarations::Declarations;
@@ -74,8 +75,14 @@ impl Reconciler {
     }
 
     async fn write(&self, writes: Vec<Write>, summary: &mut Summary) {
-        for (what, name, status) in writes {
-            if let Err(error) = self.cluster.apply_status(what, &name, &status).await {
+        // Boxed, because the compiler cannot tell that unboxed ones of many lifetimes may move between threads.
+        let applied = writes.iter().map(|(what, name, status)| {
+            async move { (*what, name, self.cluster.apply_status(*what, name, status).await) }.boxed()
+        });
+        let applied: Vec<_> = applied.collect();
+        let results: Vec<_> = futures::stream::iter(applied).buffer_unordered(CONCURRENT_WRITES).collect().await;
+        for (what, name, result) in results {
+            if let Err(error) = result {
                 tracing::warn!(?what, %name, %error, "a status cannot be written");
                 summary.failures.push(format!("status of {name}: {error}"));
             }
