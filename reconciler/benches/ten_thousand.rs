@@ -6,21 +6,18 @@
 //! ```
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot be made ends")]
 
+mod fleet;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
-use kube::runtime::watcher::{self, watcher};
+use fleet::{FOLDERS, applied, declare};
 use serde_json::json;
-use support::declare::{application, device, gateway};
+use support::declare::device;
 use support::git::git;
-use support::world::{FLEET, World};
-use wasmbed_api::Fleet;
+use support::world::World;
 
-const FOLDERS: usize = 100;
-const FILES: usize = 100;
 const ROUNDS: usize = 11;
 
 #[tokio::main]
@@ -33,7 +30,7 @@ async fn main() {
     let head = world.repository.push("ten thousand devices");
     let running = world.run();
     let began = Instant::now();
-    applied(&world, &head).await;
+    applied(world.client.clone(), &head).await;
     print("reconcile_first_10k_ms", began.elapsed(), None, "the first revision: every one of them is read and created");
     let mut unchanged = Vec::new();
     let mut one = Vec::new();
@@ -51,20 +48,6 @@ async fn main() {
     running.stop().await;
 }
 
-/// One gateway, one application for all, and the devices, a file each.
-fn declare(world: &World, folders: usize) -> usize {
-    world.repository.write("fleet/devices.yaml", "").write("fleet/gateway.yaml", &gateway("gateway-1"));
-    let everywhere = application("hello", &[], 1).replace("targetDevices: []", "targetSelector: {}");
-    world.repository.write("fleet/hello.yaml", &everywhere);
-    for folder in 0..folders {
-        for file in 0..FILES {
-            let path = format!("fleet/devices/{folder}/{file}.yaml");
-            world.repository.write(&path, &device(&format!("d-{folder}-{file}")));
-        }
-    }
-    folders * FILES + 2
-}
-
 /// Commits, and measures from the moment the branch moves: what `git push` itself does is not the reconciler's.
 async fn follow(world: &World) -> Duration {
     let head = world.repository.commit("round");
@@ -74,29 +57,12 @@ async fn follow(world: &World) -> Duration {
     let seen = tokio::spawn({
         let client = world.client.clone();
         let head = head.clone();
-        async move { wait(client, &head).await }
+        async move { applied(client, &head).await }
     });
     let began = Instant::now();
     git(&world.repository.bare(), &["update-ref", "refs/heads/main", &head]);
     let at = seen.await.expect("seen");
     at - began
-}
-
-async fn applied(world: &World, head: &str) {
-    wait(world.client.clone(), head).await;
-}
-
-/// When the Fleet said that `head` is applied.
-async fn wait(client: kube::Client, head: &str) -> Instant {
-    let fleets = kube::Api::<Fleet>::namespaced(client, FLEET);
-    let mut events = watcher(fleets, watcher::Config::default()).boxed();
-    while let Some(event) = events.next().await {
-        let Ok(watcher::Event::Apply(fleet) | watcher::Event::InitApply(fleet)) = event else { continue };
-        if fleet.status.is_some_and(|status| status.applied_revision.as_deref() == Some(head)) {
-            return Instant::now();
-        }
-    }
-    panic!("the watch ended")
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

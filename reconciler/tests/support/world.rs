@@ -28,7 +28,8 @@ pub struct World {
     pub repository: git::Fleet,
     pub client: Client,
     state: tempfile::TempDir,
-    _control_plane: ControlPlane,
+    /// The embedded API, where it is that.
+    _control_plane: Option<ControlPlane>,
 }
 
 impl World {
@@ -38,13 +39,22 @@ impl World {
         let options = wasmbed_control_plane::Options::new(state.path().join("api"), wasmbed_api::crds());
         let control_plane = ControlPlane::open(options.namespace(FLEET)).await.expect("an API");
         let client = control_plane.client(FLEET);
+        Self { _control_plane: Some(control_plane), ..Self::at(client, state).await }
+    }
+
+    /// The same at another API, in which the namespace is there.
+    pub async fn elsewhere(client: Client) -> Self {
+        Self::at(client, tempfile::tempdir().expect("a folder")).await
+    }
+
+    async fn at(client: Client, state: tempfile::TempDir) -> Self {
         let repository = git::Fleet::new();
         repository
             .write("fleet/gateway.yaml", &gateway("gateway-1"))
             .write("fleet/devices.yaml", &format!("{}---\n{}", device("d1"), device("d2")))
             .write("fleet/hello.yaml", &application("hello", &["d1", "d2"], 1))
             .push("first");
-        let world = Self { repository, client, state, _control_plane: control_plane };
+        let world = Self { repository, client, state, _control_plane: None };
         let url = world.repository.url();
         world.fleet_spec(json!({ "url": url, "path": "fleet", "interval": "1h" })).await;
         world

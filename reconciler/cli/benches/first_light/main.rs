@@ -33,10 +33,11 @@ pub struct CannotRun(String);
 
 type Group = (&'static str, fn() -> Result<Vec<Figure>, CannotRun>);
 
-const GROUPS: [Group; 10] = [
+const GROUPS: [Group; 11] = [
     ("heartbeat", heartbeat::measure),
     ("modules", modules::measure),
     ("reconcile", reconcile::measure),
+    ("first-apply", reconcile::first_apply),
     ("embedded-api", reconcile::api),
     ("pushes", pushes::measure),
     ("idle", idle::measure),

@@ -10,6 +10,11 @@ pub fn measure() -> Result<Vec<Figure>, CannotRun> {
     bench("wasmbed-reconciler", "ten_thousand")
 }
 
+/// The first apply at a real API server, beside the bare calls.
+pub fn first_apply() -> Result<Vec<Figure>, CannotRun> {
+    bench("wasmbed-reconciler", "first_apply")
+}
+
 /// The embedded API, and the real one beside it.
 pub fn api() -> Result<Vec<Figure>, CannotRun> {
     bench("wasmbed-control-plane", "embedded_api")
