@@ -36,6 +36,15 @@ impl Cause {
     pub(crate) fn forbidden(field: impl Into<String>, why: &str) -> Self {
         Self { reason: "FieldValueForbidden", field: field.into(), message: format!("Forbidden: {why}") }
     }
+
+    /// A dry run of another kind than there is.
+    pub(crate) fn unknown_dry_run(wanted: &str) -> Self {
+        Self {
+            reason: "FieldValueNotSupported",
+            field: "dryRun".to_owned(),
+            message: format!("Unsupported value: [{wanted}]: supported values: \"All\""),
+        }
+    }
 }
 
 /// A value as it stands in a message: long ones are cut.

@@ -12,14 +12,24 @@ enum Cell {
     Name,
     /// What a path leads to, as a value of the column's type.
     Path(JsonPath),
+    /// The text a path leads to; empty where there is none, as in built-in kinds.
+    Text(JsonPath),
     /// How long ago the time is that a path leads to.
     Age(JsonPath),
     /// How many entries these maps have.
     Count(&'static [&'static str]),
     /// The newest time an event was seen.
     LastSeen,
+    /// The first time an event was seen.
+    FirstSeen,
     /// `kind/name` of what an event is about.
     Involved,
+    /// The part of it that an event is about.
+    Part,
+    /// Who says what an event says, and where that is.
+    Source,
+    /// How often an event was seen.
+    Times,
 }
 
 /// One column of a table.
@@ -50,6 +60,7 @@ impl Column {
 /// The columns of a resource whose version's definition is given; `Err` names a path that cannot be read.
 pub(crate) fn columns(rules: Rules, version: &Value) -> Result<Vec<Column>, String> {
     let path = |text: &str| JsonPath::parse(text).map(Cell::Path);
+    let text = |path: &str| JsonPath::parse(path).map(Cell::Text);
     let mut columns = vec![Column {
         format: "name".to_owned(),
         description: "Name must be unique within a namespace.".to_owned(),
@@ -62,23 +73,28 @@ pub(crate) fn columns(rules: Rules, version: &Value) -> Result<Vec<Column>, Stri
     };
     match rules {
         Rules::ConfigMap => {
-            columns.push(Column::new("Data", "integer", Cell::Count(&["data", "binaryData"])));
+            columns.push(Column::new("Data", "string", Cell::Count(&["data", "binaryData"])));
             columns.push(age()?);
         }
         Rules::Secret => {
-            columns.push(Column::new("Type", "string", path(".type")?));
-            columns.push(Column::new("Data", "integer", Cell::Count(&["data"])));
+            columns.push(Column::new("Type", "string", text(".type")?));
+            columns.push(Column::new("Data", "string", Cell::Count(&["data"])));
             columns.push(age()?);
         }
         Rules::Event | Rules::EventView => {
             let note = if rules == Rules::Event { ".message" } else { ".note" };
+            let wide = |name: &str, kind: &str, cell| Column { priority: 1, ..Column::new(name, kind, cell) };
             columns = vec![
                 Column::new("Last Seen", "string", Cell::LastSeen),
-                Column::new("Type", "string", path(".type")?),
-                Column::new("Reason", "string", path(".reason")?),
+                Column::new("Type", "string", text(".type")?),
+                Column::new("Reason", "string", text(".reason")?),
                 Column::new("Object", "string", Cell::Involved),
-                Column::new("Message", "string", path(note)?),
-                Column { format: "name".to_owned(), priority: 1, ..Column::new("Name", "string", Cell::Name) },
+                wide("Subobject", "string", Cell::Part),
+                wide("Source", "string", Cell::Source),
+                Column::new("Message", "string", text(note)?),
+                wide("First Seen", "string", Cell::FirstSeen),
+                wide("Count", "string", Cell::Times),
+                Column { format: "name".to_owned(), ..wide("Name", "string", Cell::Name) },
             ];
         }
         _ => match version["additionalPrinterColumns"].as_array() {
@@ -91,8 +107,10 @@ pub(crate) fn columns(rules: Rules, version: &Value) -> Result<Vec<Column>, Stri
                         continue;
                     }
                     let mut cell = path(&text("jsonPath"))?;
-                    if let ("date", Cell::Path(path)) = (text("type").as_str(), &cell) {
-                        cell = Cell::Age(path.clone());
+                    match (text("type").as_str(), cell) {
+                        ("date", Cell::Path(path)) => cell = Cell::Age(path),
+                        ("string", Cell::Path(path)) if !custom => cell = Cell::Text(path),
+                        (_, other) => cell = other,
                     }
                     let description = match text("description") {
                         empty if empty.is_empty() => {
@@ -145,24 +163,43 @@ fn cell(column: &Column, object: &Value, now: Timestamp) -> Value {
             .map(serde_json::Map::len)
             .sum::<usize>()
             .into(),
-        Cell::LastSeen => {
-            let paths = [
+        Cell::LastSeen => seen(
+            object,
+            now,
+            &[
                 "/series/lastObservedTime",
                 "/lastTimestamp",
                 "/deprecatedLastTimestamp",
-                "/eventTime",
                 "/firstTimestamp",
                 "/deprecatedFirstTimestamp",
-                "/metadata/creationTimestamp",
-            ];
-            let found = paths.iter().find_map(|path| object.pointer(path)?.as_str());
-            found.map_or_else(|| "<unknown>".into(), |time| age(time, now).into())
-        }
+                "/eventTime",
+            ],
+        ),
+        Cell::FirstSeen => seen(object, now, &["/firstTimestamp", "/deprecatedFirstTimestamp", "/eventTime"]),
         Cell::Involved => {
-            let about = object.get("involvedObject").or_else(|| object.get("regarding"));
-            let text = |key: &str| about.and_then(|about| about.get(key)?.as_str()).unwrap_or_default();
-            format!("{}/{}", text("kind").to_lowercase(), text("name")).into()
+            let (kind, name) = (of_event(object, &ABOUT, "kind").to_lowercase(), of_event(object, &ABOUT, "name"));
+            if name.is_empty() { kind.into() } else { format!("{kind}/{name}").into() }
         }
+        Cell::Part => of_event(object, &ABOUT, "fieldPath").into(),
+        Cell::Source => {
+            let or = |said: &'_ str, other: &[&str]| -> String {
+                let mut others = other.iter().filter_map(|field| object.get(*field)?.as_str());
+                if said.is_empty() { others.next().unwrap_or_default().to_owned() } else { said.to_owned() }
+            };
+            let who = or(of_event(object, &SOURCE, "component"), &["reportingComponent", "reportingController"]);
+            let place = or(of_event(object, &SOURCE, "host"), &["reportingInstance"]);
+            if place.is_empty() { who.into() } else { format!("{who}, {place}").into() }
+        }
+        Cell::Times => {
+            let counts = ["/series/count", "/count", "/deprecatedCount"];
+            let found = counts.iter().find_map(|path| object.pointer(path)?.as_i64().filter(|count| *count > 0));
+            found.unwrap_or(1).into()
+        }
+        Cell::Text(path) => match path.find(object).first() {
+            Some(Value::String(text)) => text.trim().into(),
+            Some(Value::Null) | None => "".into(),
+            Some(other) => other.to_string().into(),
+        },
         Cell::Age(path) => match path.find(object).first() {
             Some(Value::String(time)) => age(time, now).into(),
             _ => Value::Null,
@@ -180,6 +217,21 @@ fn cell(column: &Column, object: &Value, now: Timestamp) -> Value {
             }
         }
     }
+}
+
+/// What an event is about, and where it comes from, in the words of either group.
+const ABOUT: [&str; 2] = ["involvedObject", "regarding"];
+const SOURCE: [&str; 2] = ["source", "deprecatedSource"];
+
+/// A text in one of an event's parts, or nothing.
+fn of_event<'a>(event: &'a Value, parts: &[&str], field: &str) -> &'a str {
+    parts.iter().find_map(|part| event.get(*part)?.get(field)?.as_str()).unwrap_or_default()
+}
+
+/// How long ago the first of these times of an event is that it has.
+fn seen(event: &Value, now: Timestamp, paths: &[&str]) -> Value {
+    let found = paths.iter().find_map(|path| event.pointer(path)?.as_str());
+    found.map_or_else(|| "<unknown>".into(), |time| age(time, now).into())
 }
 
 /// How long ago a time was, as kubectl writes it: `5s`, `3m12s`, `4h`, `2d`.
@@ -285,7 +337,7 @@ mod tests {
                 json!({"metadata": meta, "involvedObject": {"kind": "Device", "name": "d"}, "type": "Normal", "reason": "R",
                     "message": "m", "lastTimestamp": null, "eventTime": "2026-01-01T00:00:04.5Z"})
             ),
-            json!(["1s", "Normal", "R", "device/d", "m", "x"])
+            json!(["1s", "Normal", "R", "device/d", "", "", "m", "1s", 1, "x"])
         );
     }
 

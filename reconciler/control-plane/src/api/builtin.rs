@@ -67,7 +67,7 @@ pub(crate) fn skeleton(resource: &Resource) -> Value {
     match resource.rules {
         Rules::Lease => json!({"spec": {}}),
         Rules::Namespace => json!({"spec": {"finalizers": ["kubernetes"]}, "status": {}}),
-        Rules::Event => json!({"involvedObject": {}, "source": {}}),
+        Rules::Event => json!({"involvedObject": {}, "source": {}, "reportingComponent": "", "reportingInstance": ""}),
         Rules::EventView => json!({"regarding": {}, "deprecatedSource": {}}),
         _ => json!({}),
     }

@@ -237,7 +237,7 @@ pub(crate) async fn create_namespace(shared: &Arc<Shared>, name: &str) -> Result
         name: None,
         subresource: String::new(),
     };
-    let options = Options::parse("fieldManager=wasmbed-control-plane", &http::HeaderMap::new())?;
+    let options = Options::parse(&http::Method::PATCH, "fieldManager=wasmbed-control-plane", &http::HeaderMap::new())?;
     let write =
         changes::Write { shared, path: &path, options: &options, now: crate::names::now(), duplicates: Vec::new() };
     let exists = shared.store.read(|state| state.object(path.resource.storage, name).is_some());

@@ -20,7 +20,7 @@ use super::service::{Shared, media_type};
 use crate::names;
 use crate::ownership::{Scope, track_update};
 use crate::resource::{Resource, Rules};
-use crate::status::{ApiError, Cause};
+use crate::status::{ApiError, Cause, shown};
 use crate::storage::{Change, CommitError, Draft, Expect, Stored};
 
 /// How often a deletion is tried anew when a change came first.
@@ -73,11 +73,15 @@ fn read_options(options: &Options, headers: &HeaderMap, body: &Bytes) -> Result<
             ));
         }
     };
+    let dry_runs = body["dryRun"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if let Some(other) = dry_runs.iter().find(|value| *value != "All") {
+        return Err(ApiError::invalid_options("DeleteOptions", &[Cause::unknown_dry_run(&shown(other))]));
+    }
     let orphan = body["orphanDependents"] == true;
     Ok(DeleteOptions {
         uid: text("/preconditions/uid"),
         version: text("/preconditions/resourceVersion"),
-        dry_run: (query && options.dry_run) || body["dryRun"] == json!(["All"]),
+        dry_run: (query && options.dry_run) || !dry_runs.is_empty(),
         dependents: if orphan { Dependents::Stay } else { dependents },
     })
 }

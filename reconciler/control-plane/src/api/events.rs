@@ -15,6 +15,11 @@ const WORDS: [(&str, &str); 7] = [
 
 /// A stored event as `events.k8s.io/v1`.
 pub(crate) fn to_view(mut event: Value) -> Value {
+    if let Some(map) = event.as_object_mut() {
+        map.retain(|field, value| {
+            !(matches!(field.as_str(), "reportingComponent" | "reportingInstance") && value == "")
+        });
+    }
     for (view, stored) in WORDS {
         rename(&mut event, stored, view);
     }
@@ -29,9 +34,14 @@ pub(crate) fn to_stored(mut event: Value) -> Value {
     }
     event["apiVersion"] = "v1".into();
     // Readers of `v1` expect these to be there.
-    for field in ["involvedObject", "source"] {
+    for (field, empty) in [
+        ("involvedObject", json!({})),
+        ("source", json!({})),
+        ("reportingComponent", json!("")),
+        ("reportingInstance", json!("")),
+    ] {
         if event[field].is_null() {
-            event[field] = json!({});
+            event[field] = empty;
         }
     }
     event
@@ -57,7 +67,7 @@ mod tests {
         assert_eq!(
             stored,
             json!({"apiVersion": "v1", "kind": "Event", "involvedObject": {"name": "d"}, "message": "n", "reason": "r",
-                "reportingComponent": "c", "source": {}, "count": 2})
+                "reportingComponent": "c", "reportingInstance": "", "source": {}, "count": 2})
         );
         assert_eq!(to_view(stored), view);
     }

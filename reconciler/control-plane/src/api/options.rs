@@ -1,6 +1,6 @@
 //! The options of a request, from its query.
 
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 
 use super::request::decode;
 use crate::selector::{FieldSelector, LabelSelector};
@@ -41,7 +41,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    pub(crate) fn parse(query: &str, headers: &HeaderMap) -> Result<Self, ApiError> {
+    pub(crate) fn parse(method: &Method, query: &str, headers: &HeaderMap) -> Result<Self, ApiError> {
         let mut options = Self {
             watch: false,
             limit: 0,
@@ -63,17 +63,23 @@ impl Options {
             include_object: "Metadata".to_owned(),
             propagation: None,
         };
+        let kind = match *method {
+            Method::POST => "CreateOptions",
+            Method::PUT => "UpdateOptions",
+            Method::DELETE => "DeleteOptions",
+            _ => "PatchOptions",
+        };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let value = decode(&value.replace('+', " ")).ok_or_else(|| {
                 ApiError::bad_request(format!("the query parameter {name} is not percent-encoded text"))
             })?;
-            options.set(name, value)?;
+            options.set(kind, name, value)?;
         }
         Ok(options)
     }
 
-    fn set(&mut self, name: &str, value: String) -> Result<(), ApiError> {
+    fn set(&mut self, kind: &str, name: &str, value: String) -> Result<(), ApiError> {
         let bad = |why: String| ApiError::bad_request(why);
         let flag = |value: &str| !matches!(value, "" | "0" | "false" | "False" | "FALSE");
         match name {
@@ -104,20 +110,13 @@ impl Options {
                 "" => {}
                 "All" => self.dry_run = true,
                 other => {
-                    return Err(ApiError::invalid_options(
-                        "PatchOptions",
-                        &[Cause {
-                            reason: "FieldValueNotSupported",
-                            field: "dryRun".to_owned(),
-                            message: format!("Unsupported value: [{other:?}]: supported values: \"All\""),
-                        }],
-                    ));
+                    return Err(ApiError::invalid_options(kind, &[Cause::unknown_dry_run(&format!("{other:?}"))]));
                 }
             },
             "fieldManager" if !value.is_empty() => {
                 if value.len() > 128 {
                     return Err(ApiError::invalid_options(
-                        "PatchOptions",
+                        kind,
                         &[Cause {
                             reason: "FieldValueTooLong",
                             field: "fieldManager".to_owned(),
@@ -135,7 +134,7 @@ impl Options {
                     "Ignore" => FieldValidation::Ignore,
                     other => {
                         return Err(ApiError::invalid_options(
-                            "PatchOptions",
+                            kind,
                             &[Cause {
                                 reason: "FieldValueNotSupported",
                                 field: "fieldValidation".to_owned(),

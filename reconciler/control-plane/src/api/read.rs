@@ -164,44 +164,16 @@ pub(crate) fn list(
 
 /// The objects a list would give.
 pub(crate) fn page(shared: &Shared, path: &ObjectPath, options: &Options, filter: &Filter) -> Result<Page, ApiError> {
+    check_list(options)?;
     let asked = options.version()?;
-    let forbidden =
-        |field: &str, why: &str| Err(ApiError::invalid_options("ListOptions", &[Cause::forbidden(field, why)]));
-    if options.initial_events {
-        return forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");
-    }
     let exact = match options.version_match.as_deref() {
-        Some(_) if asked.is_none() => {
-            return forbidden(
-                "resourceVersionMatch",
-                "resourceVersionMatch is forbidden unless resourceVersion is provided",
-            );
-        }
-        Some("Exact") if asked == Some(0) => {
-            return forbidden(
-                "resourceVersionMatch",
-                "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"",
-            );
-        }
-        Some("Exact") => true,
-        Some("NotOlderThan") => false,
-        Some(other) => {
-            return Err(ApiError::invalid_options(
-                "ListOptions",
-                &[Cause {
-                    reason: "FieldValueNotSupported",
-                    field: "resourceVersionMatch".to_owned(),
-                    message: format!(
-                        "Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\", \"\""
-                    ),
-                }],
-            ));
-        }
+        Some(text) => text == "Exact",
         // A limited list at a version has always meant exactly that version.
         None => options.limit > 0 && asked.is_some_and(|version| version > 0),
     };
-    let mut request =
-        PageRequest { namespace: path.namespace.as_deref(), limit: options.limit, ..PageRequest::default() };
+    // A list of any version comes whole, whatever its limit, unless it goes on with another.
+    let limit = if asked == Some(0) && options.continue_token.is_empty() { 0 } else { options.limit };
+    let mut request = PageRequest { namespace: path.namespace.as_deref(), limit, ..PageRequest::default() };
     let start;
     if options.continue_token.is_empty() {
         request.at = asked.filter(|_| exact);
@@ -245,6 +217,34 @@ pub(crate) fn page(shared: &Shared, path: &ObjectPath, options: &Options, filter
                 })
             })
     })
+}
+
+/// Refuses what a list cannot be asked for, all of it at once.
+fn check_list(options: &Options) -> Result<(), ApiError> {
+    let mut causes = Vec::new();
+    if let Some(wanted) = options.version_match.as_deref() {
+        let mut forbidden = |why: &str| causes.push(Cause::forbidden("resourceVersionMatch", why));
+        if options.resource_version.is_none() {
+            forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided");
+        }
+        if !options.continue_token.is_empty() {
+            forbidden("resourceVersionMatch is forbidden when continue is provided");
+        }
+        if wanted == "Exact" && options.resource_version.as_deref() == Some("0") {
+            forbidden("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+        }
+        if !matches!(wanted, "Exact" | "NotOlderThan") {
+            causes.push(Cause {
+                reason: "FieldValueNotSupported",
+                field: "resourceVersionMatch".to_owned(),
+                message: format!("Unsupported value: {wanted:?}: supported values: \"Exact\", \"NotOlderThan\", \"\""),
+            });
+        }
+    }
+    if options.initial_events {
+        causes.push(Cause::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+    }
+    if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid_options("ListOptions", &causes)) }
 }
 
 fn token(version: u64, last: &str) -> String {

@@ -80,7 +80,7 @@ where
         }
         Some(Target::Document(document)) => document_answer(&shared, &document, &parts.headers),
         Some(Target::Objects(path)) => {
-            let options = Options::parse(parts.uri.query().unwrap_or_default(), &parts.headers)?;
+            let options = Options::parse(&parts.method, parts.uri.query().unwrap_or_default(), &parts.headers)?;
             let body = match parts.method {
                 Method::GET | Method::HEAD => Bytes::new(),
                 _ => collect(body).await?,

@@ -172,6 +172,16 @@ async fn apply_patch(write: &Write<'_>, mut config: Value) -> Result<Answer, Api
             resource.kind
         )));
     }
+    // A value that cannot be merged is told before validation would, and without a reason.
+    if let Some((path, wanted)) = resource.is_custom().then(|| schema::unmergeable(&resource.schema, &config)).flatten()
+    {
+        return Err(ApiError::unclassified(format!(
+            "failed to create typed patch object ({}/{name}; {}, Kind={}): {path}: expected {wanted}, got another type",
+            metadata::text(&config, "namespace"),
+            resource.api_version,
+            resource.kind
+        )));
+    }
     let warnings = write.read(&mut config)?;
     write.check_namespace(&mut config)?;
     let found = metadata::text(&config, "name");

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 pub(crate) use defaults::{fill_defaults, fill_defaults_keeping_nulls};
 pub(crate) use prune::prune;
-pub(crate) use validate::validate;
+pub(crate) use validate::{unmergeable, validate};
 
 /// The JSON types a field may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

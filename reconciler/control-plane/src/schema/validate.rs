@@ -14,13 +14,19 @@ pub(crate) fn validate(schema: &Schema, value: &Value, path: &str, causes: &mut 
         return;
     }
     if !has_type(schema.kind, value) {
+        // Of a text in a format, Kubernetes names the format, and a whole number by its size.
+        let format = schema.bounds.as_ref().and_then(|bounds| bounds.format.as_deref());
+        let (found, wanted) = match (format, type_name(value)) {
+            (Some(format), "integer") if schema.kind == Type::String => ("int64", format),
+            (_, found) => (found, wanted_name(schema.kind)),
+        };
         causes.push(Cause {
             reason: "FieldValueTypeInvalid",
             field: path.to_owned(),
             message: format!(
                 "Invalid value: \"{found}\": {path} in body must be of type {wanted}: \"{found}\"",
-                found = type_name(value),
-                wanted = wanted_name(schema.kind),
+                found = found,
+                wanted = wanted,
             ),
         });
         return;
@@ -70,6 +76,33 @@ fn has_type(kind: Type, value: &Value) -> bool {
     }
 }
 
+/// The first value, by its path, that has another type than `schema` wants, and which it wants, as far as merging looks at types.
+pub(crate) fn unmergeable(schema: &Schema, value: &Value) -> Option<(String, &'static str)> {
+    let wanted = match schema.kind {
+        _ if value.is_null() => return None,
+        Type::Any | Type::IntOrString => None,
+        Type::Object => (!value.is_object()).then_some("map"),
+        Type::Array => (!value.is_array()).then_some("list"),
+        Type::String => (!value.is_string()).then_some("string"),
+        Type::Boolean => (!value.is_boolean()).then_some("boolean"),
+        Type::Number | Type::Integer => (!value.is_number()).then_some("numeric (int or float)"),
+    };
+    if let Some(wanted) = wanted {
+        return Some((String::new(), wanted));
+    }
+    match value {
+        Value::Object(map) => map.iter().find_map(|(name, item)| {
+            let (path, wanted) = unmergeable(schema.field(name).0?, item)?;
+            Some((format!(".{name}{path}"), wanted))
+        }),
+        Value::Array(list) => list.iter().enumerate().find_map(|(index, item)| {
+            let (path, wanted) = unmergeable(schema.items.as_deref()?, item)?;
+            Some((format!("[{index}]{path}"), wanted))
+        }),
+        _ => None,
+    }
+}
+
 fn is_integer(value: &Value) -> bool {
     value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|number| number.fract() == 0.0)
 }
@@ -100,6 +133,12 @@ fn wanted_name(kind: Type) -> &'static str {
 }
 
 fn check_bounds(bounds: &Bounds, value: &Value, path: &str, causes: &mut Vec<Cause>) {
+    if let (Some(format), Some(text)) = (&bounds.format, value.as_str())
+        && !has_format(format, text)
+    {
+        let why = format!("{path} in body must be of type {format}: {}", shown(value));
+        causes.push(Cause { reason: "FieldValueTypeInvalid", ..Cause::invalid(path, value, why) });
+    }
     let mut invalid = |shown_value: &Value, why: String| {
         causes.push(Cause::invalid(path, shown_value, format!("{path} in body {why}")));
     };
@@ -136,11 +175,6 @@ fn check_bounds(bounds: &Bounds, value: &Value, path: &str, causes: &mut Vec<Cau
             && !pattern.is_match(text)
         {
             invalid(value, format!("should match '{pattern}'"));
-        }
-        if let Some(format) = &bounds.format
-            && !has_format(format, text)
-        {
-            invalid(value, format!("must be of type {format}: {}", shown(value)));
         }
     }
     if let Value::Array(list) = value {

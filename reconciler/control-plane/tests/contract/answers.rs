@@ -4,6 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::Door;
+use super::tables::TABLE;
 
 pub async fn an_unknown_path_is_not_found(door: Door) {
     for path in [
@@ -74,8 +75,6 @@ pub async fn an_accept_that_cannot_be_met_is_not_acceptable(door: Door) {
     let answer = door.get_as(&door.widgets(), "image/png").await;
     answer.fails(406, "NotAcceptable");
 }
-
-const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 
 pub async fn a_table_has_the_columns_of_the_definition(door: Door) {
     door.make("a", json!({"size": 5})).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::{AsyncBufReadExt as _, TryStreamExt as _};
 use http::{Method, Request};
 use http_body_util::BodyExt as _;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::client::Body;
 use serde_json::{Value, json};
 
@@ -50,9 +51,11 @@ impl Answer {
     }
 }
 
-/// The CustomResourceDefinition scenarios stand on.
-pub fn widget_definition() -> Value {
-    serde_yaml::from_str(include_str!("widget.yaml")).unwrap()
+/// The CustomResourceDefinitions scenarios stand on: that of widgets, and Wasmbed's own.
+pub fn definitions() -> Vec<CustomResourceDefinition> {
+    let mut definitions = wasmbed_api::crds();
+    definitions.insert(0, serde_yaml::from_str(include_str!("widget.yaml")).unwrap());
+    definitions
 }
 
 impl Door {
@@ -175,7 +178,11 @@ impl Door {
 
     /// Starts a watch; the path brings its query.
     pub async fn watch(&self, path: &str) -> Watching {
-        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        self.watch_as(path, "application/json").await
+    }
+
+    pub async fn watch_as(&self, path: &str, accept: &str) -> Watching {
+        let request = Request::builder().uri(path).header("accept", accept).body(Body::empty()).unwrap();
         let response = self.client.send(request).await.unwrap();
         let code = response.status().as_u16();
         let stream = response.into_body().into_data_stream();

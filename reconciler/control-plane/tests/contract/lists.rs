@@ -102,3 +102,88 @@ pub async fn an_exact_version_is_given_as_it_was(door: Door) {
     assert_eq!(list["items"][0]["spec"]["size"], 1);
     assert_eq!(list["metadata"]["resourceVersion"], version);
 }
+
+pub async fn an_exact_version_is_paged_as_it_was(door: Door) {
+    door.make("a", json!({"size": 1})).await;
+    let then = door.make("b", json!({})).await;
+    door.make("c", json!({})).await;
+    door.delete(&door.widget("a"), &json!({})).await.ok();
+    let version = then["metadata"]["resourceVersion"].as_str().unwrap();
+    // A limit at a version has always meant exactly that version.
+    for query in ["&resourceVersionMatch=Exact", ""] {
+        let path = format!("{}?resourceVersion={version}&limit=1{query}", door.widgets());
+        let first = door.get(&path).await.ok();
+        assert_eq!(names(&first), ["a"]);
+        assert_eq!(first["metadata"]["resourceVersion"], version);
+        let token = first["metadata"]["continue"].as_str().unwrap();
+        let second = door.get(&format!("{}?limit=1&continue={token}", door.widgets())).await.ok();
+        assert_eq!(names(&second), ["b"]);
+        assert_eq!(second["metadata"]["resourceVersion"], version);
+        assert_eq!(second["metadata"]["continue"].as_str().unwrap_or_default(), "");
+    }
+    let future = format!("{}?resourceVersion=999999999999&resourceVersionMatch=Exact", door.widgets());
+    door.get(&future).await.fails(504, "Timeout");
+}
+
+pub async fn a_list_no_older_than_a_version_is_of_the_present(door: Door) {
+    let then = door.make("a", json!({})).await;
+    door.make("b", json!({})).await;
+    let version = then["metadata"]["resourceVersion"].as_str().unwrap();
+    let path = format!("{}?resourceVersion={version}", door.widgets());
+    for query in ["", "&resourceVersionMatch=NotOlderThan"] {
+        let list = door.until(&format!("{path}{query}"), |answer| answer.body["items"][1].is_object()).await.ok();
+        assert_eq!(names(&list), ["a", "b"]);
+        let found: u64 = list["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap();
+        assert!(found > version.parse().unwrap());
+    }
+    let limited = format!("{path}&resourceVersionMatch=NotOlderThan&limit=1");
+    let list = door.get(&limited).await.ok();
+    assert_eq!(names(&list)[0], "a");
+}
+
+pub async fn a_list_of_any_version_holds_what_was_there(door: Door) {
+    door.make("a", json!({})).await;
+    door.make("b", json!({})).await;
+    // What is read from a cache may be older than the last write; not for long.
+    for query in ["", "&resourceVersionMatch=NotOlderThan", "&limit=1", "&limit=1&resourceVersionMatch=NotOlderThan"] {
+        let path = format!("{}?resourceVersion=0{query}", door.widgets());
+        let list = door.until(&path, |answer| !answer.body["items"][0].is_null()).await.ok();
+        assert_eq!(names(&list)[0], "a", "{query}");
+    }
+}
+
+pub async fn versions_that_contradict_what_is_asked_are_refused(door: Door) {
+    let then = door.make("a", json!({})).await;
+    door.make("b", json!({})).await;
+    let version = then["metadata"]["resourceVersion"].as_str().unwrap();
+    let first = door.get(&format!("{}?limit=1", door.widgets())).await.ok();
+    let token = first["metadata"]["continue"].as_str().unwrap();
+    for query in [
+        "resourceVersion=0&resourceVersionMatch=Exact".to_owned(),
+        "resourceVersionMatch=Exact".to_owned(),
+        "resourceVersionMatch=NotOlderThan".to_owned(),
+        format!("resourceVersion={version}&resourceVersionMatch=Sometimes"),
+        format!("limit=1&continue={token}&resourceVersionMatch=Exact"),
+        format!("limit=1&continue={token}&resourceVersion={version}&resourceVersionMatch=Exact"),
+        "sendInitialEvents=true".to_owned(),
+        "sendInitialEvents=true&resourceVersionMatch=NotOlderThan".to_owned(),
+    ] {
+        door.get(&format!("{}?{query}", door.widgets())).await.fails(422, "Invalid");
+    }
+    for query in [format!("limit=1&continue={token}&resourceVersion={version}"), "limit=some".to_owned()] {
+        door.get(&format!("{}?{query}", door.widgets())).await.fails(400, "BadRequest");
+    }
+    let going_on = format!("{}?limit=1&continue={token}&resourceVersion=0", door.widgets());
+    assert_eq!(door.names(&going_on).await, ["b"]);
+}
+
+pub async fn an_object_is_read_no_older_than_a_version(door: Door) {
+    let made = door.make("a", json!({})).await;
+    let version = made["metadata"]["resourceVersion"].as_str().unwrap();
+    for query in ["resourceVersion=0".to_owned(), format!("resourceVersion={version}")] {
+        let path = format!("{}?{query}", door.widget("a"));
+        assert_eq!(door.until(&path, |answer| answer.code == 200).await.ok(), made);
+    }
+    let future = format!("{}?resourceVersion=999999999999", door.widget("a"));
+    door.get(&future).await.fails(504, "Timeout");
+}

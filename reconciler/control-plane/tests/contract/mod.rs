@@ -13,7 +13,9 @@ pub mod door;
 pub mod lists;
 pub mod objects;
 pub mod schemas;
+pub mod tables;
 pub mod transcript;
+pub mod wasmbed;
 pub mod watches;
 
 pub use door::Door;
@@ -42,7 +44,10 @@ macro_rules! scenarios {
                 status_is_changed_only_through_its_own_door,
                 the_name_in_a_body_must_be_the_one_in_the_path,
                 a_uid_in_a_body_is_a_precondition,
-                a_dry_run_changes_nothing;
+                a_dry_run_changes_nothing,
+                a_dry_run_of_every_verb_shows_and_writes_nothing,
+                a_dry_run_is_refused_as_the_request_would_be,
+                an_unknown_kind_of_dry_run_is_invalid;
             deletion:
                 a_deleted_object_is_gone_and_the_answer_says_so,
                 a_finalizer_holds_an_object_until_it_is_removed,
@@ -60,7 +65,12 @@ macro_rules! scenarios {
                 field_selectors_pick_by_name_and_an_unknown_field_is_a_bad_request,
                 a_list_over_all_namespaces_holds_each,
                 a_version_from_the_future_is_a_timeout,
-                an_exact_version_is_given_as_it_was;
+                an_exact_version_is_given_as_it_was,
+                an_exact_version_is_paged_as_it_was,
+                a_list_no_older_than_a_version_is_of_the_present,
+                a_list_of_any_version_holds_what_was_there,
+                versions_that_contradict_what_is_asked_are_refused,
+                an_object_is_read_no_older_than_a_version;
             watches:
                 a_watch_goes_on_where_a_list_ended,
                 a_watch_without_a_version_begins_with_all_there_is,
@@ -68,7 +78,9 @@ macro_rules! scenarios {
                 a_watch_by_label_adds_what_begins_to_match_and_deletes_what_ceases,
                 a_watch_ends_at_its_timeout,
                 a_watch_from_too_long_ago_is_gone,
-                a_watch_of_one_name_hears_of_no_other;
+                a_watch_of_one_name_hears_of_no_other,
+                a_watch_that_asks_for_bookmarks_hears_how_far_it_is,
+                a_watch_goes_on_where_a_bookmark_was;
             apply:
                 applying_creates_and_applying_again_changes_nothing,
                 a_conflict_names_the_manager_and_each_field,
@@ -107,6 +119,20 @@ macro_rules! scenarios {
                 a_lease_is_renewed_and_a_stale_renewal_refused,
                 an_event_is_the_same_in_both_groups,
                 events_are_picked_by_what_they_are_about;
+            tables:
+                a_config_map_is_a_row_with_the_number_of_its_entries,
+                a_secret_is_a_row_with_its_type,
+                a_lease_is_a_row_with_its_holder,
+                a_namespace_is_a_row_with_its_phase,
+                an_event_is_a_row_with_what_it_is_about,
+                a_watch_of_tables_describes_the_columns_once;
+            wasmbed:
+                a_gateway_is_kept_and_a_wrong_one_refused,
+                a_device_is_kept_and_a_wrong_one_refused,
+                an_application_is_kept_and_a_wrong_one_refused,
+                a_fleet_is_kept_and_a_wrong_one_refused,
+                a_release_is_kept_and_a_wrong_one_refused,
+                a_rollout_is_kept_and_a_wrong_one_refused;
             answers:
                 an_unknown_path_is_not_found,
                 an_unknown_subresource_is_not_found,

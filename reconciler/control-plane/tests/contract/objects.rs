@@ -1,5 +1,6 @@
 //! Creating, reading, updating and patching.
 
+use http::Method;
 use serde_json::json;
 
 use super::Door;
@@ -176,4 +177,63 @@ pub async fn a_dry_run_changes_nothing(door: Door) {
     assert_eq!(patched["spec"]["size"], 2);
     door.delete(&door.widget("a"), &json!({"dryRun": ["All"]})).await.ok();
     assert_eq!(door.get(&door.widget("a")).await.ok(), object);
+}
+
+pub async fn a_dry_run_of_every_verb_shows_and_writes_nothing(door: Door) {
+    let object = door.make("a", json!({"size": 1})).await;
+    let (all, one) = (format!("{}?dryRun=All", door.widgets()), format!("{}?dryRun=All", door.widget("a")));
+    let list = door.get(&door.widgets()).await.ok();
+    let version = list["metadata"]["resourceVersion"].as_str().unwrap();
+    let mut watch = door.watch(&format!("{}?watch=true&resourceVersion={version}", door.widgets())).await;
+
+    let mut changed = object.clone();
+    changed["spec"]["size"] = 2.into();
+    let shown = door.put(&one, &changed).await.ok();
+    assert_eq!((&shown["spec"]["size"], &shown["metadata"]["generation"]), (&json!(2), &json!(2)));
+    let operations = json!([{"op": "replace", "path": "/spec/size", "value": 3}]);
+    assert_eq!(door.patch(&one, "json-patch+json", &operations).await.ok()["spec"]["size"], 3);
+    let applied = door.apply_with("b", "fieldManager=x&dryRun=All", json!({"size": 4})).await;
+    assert_eq!(applied.code, 201);
+    assert_eq!(applied.ok()["spec"]["size"], 4);
+    let mut status = object.clone();
+    status["status"] = json!({"phase": "Ready"});
+    let path = format!("{}/status?dryRun=All", door.widget("a"));
+    assert_eq!(door.put(&path, &status).await.ok()["status"]["phase"], "Ready");
+    // A body would be believed instead of the query.
+    door.send(Method::DELETE, &one, &[], "").await.ok();
+    door.send(Method::DELETE, &all, &[], "").await.ok();
+    door.delete(&door.widgets(), &json!({"dryRun": ["All"]})).await.ok();
+    assert_eq!(door.get(&door.widget("a")).await.ok(), object);
+    assert_eq!(door.names(&door.widgets()).await, ["a"]);
+
+    // Nobody heard of any of that.
+    door.make("z", json!({})).await;
+    assert_eq!(watch.what().await, "ADDED z");
+}
+
+pub async fn a_dry_run_is_refused_as_the_request_would_be(door: Door) {
+    let object = door.make("a", json!({"size": 1})).await;
+    let (all, one) = (format!("{}?dryRun=All", door.widgets()), format!("{}?dryRun=All", door.widget("a")));
+    door.post(&all, &door.named("a")).await.fails(409, "AlreadyExists");
+    door.patch(&one, "merge-patch+json", &json!({"spec": {"size": 999}})).await.fails(422, "Invalid");
+    door.patch(&door.widget("a"), "merge-patch+json", &json!({"spec": {"size": 2}})).await.ok();
+    door.put(&one, &object).await.fails(409, "Conflict");
+    let nobody = format!("{}?dryRun=All", door.widget("nobody"));
+    door.send(Method::DELETE, &nobody, &[], "").await.fails(404, "NotFound");
+    door.apply("b", "x", json!({"size": 1})).await.ok();
+    door.apply_with("b", "fieldManager=y&dryRun=All", json!({"size": 2})).await.fails(409, "Conflict");
+    let unlike = json!({"dryRun": ["All"], "preconditions": {"uid": "00000000-0000-0000-0000-000000000000"}});
+    door.delete(&door.widget("a"), &unlike).await.fails(409, "Conflict");
+}
+
+pub async fn an_unknown_kind_of_dry_run_is_invalid(door: Door) {
+    door.make("a", json!({})).await;
+    let (all, one) = (format!("{}?dryRun=Some", door.widgets()), format!("{}?dryRun=Some", door.widget("a")));
+    door.post(&all, &door.named("b")).await.fails(422, "Invalid");
+    door.put(&one, &door.named("a")).await.fails(422, "Invalid");
+    door.patch(&one, "merge-patch+json", &json!({})).await.fails(422, "Invalid");
+    door.send(Method::DELETE, &one, &[], "").await.fails(422, "Invalid");
+    door.send(Method::DELETE, &all, &[], "").await.fails(422, "Invalid");
+    door.delete(&door.widget("a"), &json!({"dryRun": ["Some"]})).await.fails(422, "Invalid");
+    assert_eq!(door.names(&door.widgets()).await, ["a"]);
 }

@@ -86,9 +86,11 @@ fn mask(value: &mut Value, namespace: &str) {
                     item.remove("kind");
                 }
             }
-            // What documents a column of every kind, and not one of the definition.
-            if map.get("format").is_some_and(|format| format == "name") {
-                map.remove("description");
+            // What documents a column, where it says more than what the definition says.
+            if map.contains_key("priority") && map.contains_key("format") {
+                let of_definition = "Custom resource definition column";
+                let is_own = |text: &Value| text.as_str().is_some_and(|text| text.starts_with(of_definition));
+                map.retain(|key, value| key != "description" || is_own(value));
             }
             let entries = std::mem::take(map);
             for (key, mut value) in entries {
@@ -124,6 +126,9 @@ fn words(text: &str) -> String {
     // Where etcd keeps the object.
     let storage = Regex::new(r"StorageError: .*AdditionalErrorMsg: ").unwrap();
     let text = storage.replace_all(text, "");
+    // A value as Go writes it.
+    let value = Regex::new(r"(typed patch object .*: expected [^,]+, got ).*").unwrap();
+    let text = value.replace_all(&text, "$1<value>");
     let text = version.replace_all(&text, "$1<some>");
     uid.replace_all(&text, "<uid>").into_owned()
 }

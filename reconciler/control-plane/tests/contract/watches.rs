@@ -9,6 +9,10 @@ async fn version(door: &Door) -> String {
     list["metadata"]["resourceVersion"].as_str().unwrap().to_owned()
 }
 
+fn number(object: &serde_json::Value) -> u64 {
+    object["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap()
+}
+
 pub async fn a_watch_goes_on_where_a_list_ended(door: Door) {
     door.make("before", json!({})).await;
     let version = version(&door).await;
@@ -25,9 +29,6 @@ pub async fn a_watch_goes_on_where_a_list_ended(door: Door) {
     door.delete(&door.widget("a"), &json!({})).await.ok();
     let event = watch.next().await.unwrap();
     assert_eq!(event["type"], "DELETED");
-    let number = |object: &serde_json::Value| -> u64 {
-        object["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap()
-    };
     assert!(number(&event["object"]) > number(&patched));
     assert_eq!(event["object"]["spec"], patched["spec"]);
 }
@@ -98,4 +99,35 @@ pub async fn a_watch_of_one_name_hears_of_no_other(door: Door) {
     door.make("a", json!({})).await;
     door.make("b", json!({})).await;
     assert_eq!(watch.what().await, "ADDED b");
+}
+
+/// A watch that lasts so long that a server has reason to say how far it is.
+const WITH_BOOKMARKS: &str = "watch=true&allowWatchBookmarks=true&timeoutSeconds=3";
+
+pub async fn a_watch_that_asks_for_bookmarks_hears_how_far_it_is(door: Door) {
+    let version = version(&door).await;
+    let path = format!("{}?{WITH_BOOKMARKS}&resourceVersion={version}", door.widgets());
+    let mut watch = door.watch(&path).await;
+    let made = door.make("a", json!({})).await;
+    assert_eq!(watch.what().await, "ADDED a");
+    let bookmark = watch.next().await.unwrap();
+    assert_eq!(bookmark["type"], "BOOKMARK");
+    assert_eq!(bookmark["object"]["kind"], "Widget");
+    assert_eq!(bookmark["object"]["apiVersion"], "contract.wasmbed.test/v1");
+    assert_eq!(bookmark["object"]["metadata"]["annotations"], serde_json::Value::Null);
+    assert!(number(&bookmark["object"]) >= number(&made));
+}
+
+pub async fn a_watch_goes_on_where_a_bookmark_was(door: Door) {
+    door.make("a", json!({})).await;
+    let version = version(&door).await;
+    let path = format!("{}?{WITH_BOOKMARKS}&resourceVersion={version}", door.widgets());
+    let mut watch = door.watch(&path).await;
+    door.make("then", json!({})).await;
+    assert_eq!(watch.what().await, "ADDED then");
+    let bookmark = watch.next().await.unwrap();
+    assert_eq!(bookmark["type"], "BOOKMARK");
+    door.make("b", json!({})).await;
+    let path = format!("{}?watch=true&resourceVersion={}", door.widgets(), number(&bookmark["object"]));
+    assert_eq!(door.watch(&path).await.what().await, "ADDED b");
 }

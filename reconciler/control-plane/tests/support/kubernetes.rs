@@ -7,17 +7,14 @@ use tokio::sync::OnceCell;
 use wasmbed_control_plane_testing::{Kubernetes, Options};
 
 use crate::contract::Door;
-use crate::contract::door::widget_definition;
+use crate::contract::door::definitions;
 
 static KUBERNETES: OnceCell<Option<Kubernetes>> = OnceCell::const_new();
 static NAMESPACES: AtomicUsize = AtomicUsize::new(1);
 
 /// It, serving widgets; started by the first test that asks. `None` if a person chose to leave it out.
 pub async fn kubernetes() -> Option<&'static Kubernetes> {
-    let start = || {
-        let crds = vec![serde_json::from_value(widget_definition()).unwrap()];
-        Kubernetes::for_test(Options { crds, ..Options::default() })
-    };
+    let start = || Kubernetes::for_test(Options { crds: definitions(), ..Options::default() });
     KUBERNETES.get_or_init(start).await.as_ref()
 }
 

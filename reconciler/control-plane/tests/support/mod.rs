@@ -10,7 +10,7 @@ use std::path::Path;
 use wasmbed_control_plane::{ControlPlane, Options};
 
 use crate::contract::Door;
-use crate::contract::door::widget_definition;
+use crate::contract::door::definitions;
 
 /// A control plane that serves widgets.
 pub struct Plane {
@@ -20,8 +20,7 @@ pub struct Plane {
 
 /// What a control plane for tests is opened with.
 pub fn options(folder: &Path) -> Options {
-    let definition = serde_json::from_value(widget_definition()).unwrap();
-    Options::new(folder, vec![definition]).namespace("test")
+    Options::new(folder, definitions()).namespace("test")
 }
 
 impl Plane {
