@@ -50,6 +50,7 @@ refuses 'name a runtimeClassName' --values "$ok" --set builder.sandbox.mode=none
 refuses 'name the Secret or the ConfigMap' --values "$ok" --set tls.mode=secret
 refuses "own namespace" --values "$ok" --set 'fleets[0].namespace=wasmbed-system'
 refuses 'two things' --values "$ok" --set 'fleets[0].gateways[1].name=gateway-1'
+refuses 'registry.repository' --values "$ok" --set registry.repository=modules:v1
 refuses 'emulator.rootPublicKey' --values "$ok" --set emulator.enabled=true
 
 # One toolchain for the workspace and for the images.

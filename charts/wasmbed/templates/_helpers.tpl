@@ -206,6 +206,38 @@ readinessProbe:
       - {key: tls.key, path: tls.key}
 {{- end }}
 
+{{/* The registry of a tenant's large modules, as JSON. Takes root and fleet. */}}
+{{- define "wasmbed.registry" -}}
+{{- mergeOverwrite (deepCopy .root.Values.registry) (dig "registry" dict .fleet) | toJson -}}
+{{- end }}
+
+{{/* Arguments of who uses the registry. Takes registry, and secret: the one with the credentials. */}}
+{{- define "wasmbed.registryArguments" -}}
+{{- if .registry.repository -}}
+- --registry={{ .registry.repository }}
+- --registry-max-module={{ int .registry.maxModuleBytes }}
+{{- if .secret }}
+- --registry-credentials=/etc/wasmbed/registry/config.json
+{{- end }}
+{{- end -}}
+{{- end }}
+
+{{- define "wasmbed.registryMount" -}}
+{{- if and .registry.repository .secret -}}
+- {name: registry, mountPath: /etc/wasmbed/registry, readOnly: true}
+{{- end -}}
+{{- end }}
+
+{{- define "wasmbed.registryVolume" -}}
+{{- if and .registry.repository .secret -}}
+- name: registry
+  secret:
+    secretName: {{ .secret }}
+    defaultMode: 288 # 0440
+    items: [{key: {{ .registry.credentialsKey }}, path: config.json}]
+{{- end -}}
+{{- end }}
+
 {{/* A volume that outlives the pod, or not. Takes cache and claim, the name of the claim the chart makes. */}}
 {{- define "wasmbed.cacheVolume" -}}
 - name: cache

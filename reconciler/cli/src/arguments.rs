@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use wasmbed_registry::{MAX_IN_CONFIG_MAP, MAX_MODULE};
 use wasmbed_streams::Endpoint;
 
 /// `git push` deploys WebAssembly applications to fleets of microcontrollers.
@@ -452,9 +453,30 @@ pub(crate) struct Reconcile {
     /// This process among the several [default: the host's name, and something random]
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pub replica: Option<String>,
+    /// Where it stores large modules.
+    #[command(flatten)]
+    pub registry: RegistryArguments,
     /// Health.
     #[command(flatten)]
     pub health: HealthArguments,
+}
+
+/// Where modules lie that are too large for a ConfigMap.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RegistryArguments {
+    /// The repository of an OCI registry that has the modules which are too large for a ConfigMap (HOST[:PORT]/REPOSITORY,
+    /// over HTTPS except on loopback) [default: none; there are no such modules]
+    #[arg(long, env = "WASMBED_REGISTRY", value_name = "HOST/REPOSITORY")]
+    pub registry: Option<String>,
+    /// A docker configuration (config.json) with a name and a password for it, read for each module [default: anonymous]
+    #[arg(long, env = "WASMBED_REGISTRY_CREDENTIALS", value_name = "FILE", requires = "registry")]
+    pub registry_credentials: Option<PathBuf>,
+    /// The most bytes that a module may have in it
+    #[arg(
+        long, env = "WASMBED_REGISTRY_MAX_MODULE", value_name = "BYTES", default_value_t = MAX_MODULE, requires = "registry",
+        value_parser = clap::value_parser!(u64).range(MAX_IN_CONFIG_MAP..=MAX_MODULE)
+    )]
+    pub registry_max_module: u64,
 }
 
 /// Where a component of a cluster has its keys.
@@ -518,6 +540,9 @@ pub(crate) struct Gateway {
     /// How many seconds, once told to end, the devices' sessions may take to end, one after another
     #[arg(long, default_value_t = 20, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=3600))]
     pub drain: u32,
+    /// Where it fetches large modules.
+    #[command(flatten)]
+    pub registry: RegistryArguments,
     /// Health.
     #[command(flatten)]
     pub health: HealthArguments,

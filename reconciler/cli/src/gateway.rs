@@ -10,7 +10,7 @@ use wasmbed_streams::live::LiveHub;
 use crate::arguments::Gateway;
 use crate::state_folder::StateFolder;
 use crate::up::signals;
-use crate::workers::connector;
+use crate::workers::{connector, registry};
 use crate::{api, health};
 
 /// Serves one Gateway until told to end; then it takes no more connections and ends its sessions one after another.
@@ -19,6 +19,7 @@ use crate::{api, health};
 /// When the API cannot be reached, or an address cannot be listened on.
 pub(crate) async fn run(arguments: Gateway) -> Result<()> {
     let end = signals()?;
+    let registry = registry(&arguments.registry)?;
     let api::Reached { client, namespace } = api::reach(&arguments.api).await?;
     let (identity_namespace, identity_secret) = match arguments.keys.system_namespace {
         Some(system) => (system, gateway_secret(&namespace, &arguments.name)),
@@ -39,7 +40,7 @@ pub(crate) async fn run(arguments: Gateway) -> Result<()> {
         signer,
         identity_namespace,
         identity_secret,
-        registry: None,
+        registry,
         live: LiveHub::default(),
         limits: wasmbed_gateway::Limits::default(),
         drain: Duration::from_secs(arguments.drain.into()),

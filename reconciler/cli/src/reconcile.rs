@@ -11,7 +11,7 @@ use wasmbed_reconciler::Options;
 use crate::arguments::{Output, Reconcile};
 use crate::state_folder::StateFolder;
 use crate::up::signals;
-use crate::workers::connector;
+use crate::workers::{connector, registry};
 use crate::{api, health, key_files, print};
 
 /// Runs the reconciler against an API: for good, or once. Of the state folder it uses what the arguments do not name: the
@@ -20,6 +20,7 @@ use crate::{api, health, key_files, print};
 /// # Errors
 /// When one of them is missing, or the API cannot be used.
 pub(crate) async fn run(arguments: &Reconcile, output: Output) -> Result<ExitCode> {
+    let registry = registry(&arguments.registry)?;
     let state = || StateFolder::named_by(&arguments.api.state);
     let api::Reached { client, namespace } = api::reach(&arguments.api).await?;
     let release_key = match &arguments.keys.system_namespace {
@@ -39,7 +40,7 @@ pub(crate) async fn run(arguments: &Reconcile, output: Output) -> Result<ExitCod
             None => state()?.cache(),
         },
         release_key,
-        registry: None,
+        registry,
         builder: connector(arguments.builder.clone(), &arguments.streams, || Ok(state()?.builder_socket()))?,
         replica: arguments.leader_election.then(|| arguments.replica.clone().unwrap_or_else(host)),
         health: own_health,

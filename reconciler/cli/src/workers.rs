@@ -9,9 +9,10 @@ use wasmbed_builder::worker;
 use wasmbed_emulator::parent_is_gone;
 use wasmbed_health::Health;
 use wasmbed_keys::{KeySource, SecretPlace, assignment_secret};
+use wasmbed_registry::{Registry, RegistryOptions};
 use wasmbed_streams::{Admission, Connector, Credentials, Door, Endpoint, TlsDoor, TokenReviews};
 
-use crate::arguments::{Builder, Sandbox, Signer, StreamArguments};
+use crate::arguments::{Builder, RegistryArguments, Sandbox, Signer, StreamArguments};
 use crate::state_folder::StateFolder;
 use crate::up::signals;
 use crate::{api, health, key_files};
@@ -38,6 +39,20 @@ pub(crate) fn connector(
         certificate: streams.streams_certificate.clone(),
     };
     Ok(Connector::new(endpoint, credentials)?)
+}
+
+/// The registry of large modules, if the arguments name one.
+///
+/// # Errors
+/// When what they name is no repository, or its credentials are not there.
+pub(crate) fn registry(arguments: &RegistryArguments) -> Result<Option<Registry>> {
+    let Some(repository) = arguments.registry.clone() else { return Ok(None) };
+    let credentials = arguments.registry_credentials.clone();
+    if let Some(file) = &credentials {
+        std::fs::metadata(file).with_context(|| format!("--registry-credentials {} cannot be read", file.display()))?;
+    }
+    let options = RegistryOptions { repository, credentials, max_module: arguments.registry_max_module };
+    Ok(Some(Registry::new(options)?))
 }
 
 /// `wasmbed signer`: of the state folder it uses what the arguments do not name, the assignment key and the socket.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use wasmbed_api::Digest;
-use wasmbed_registry::{MAX_IN_CONFIG_MAP, Registry, RegistryError};
+use wasmbed_registry::{MAX_IN_CONFIG_MAP, MAX_MODULE, Registry, RegistryError};
 
 use crate::build::Module;
 
@@ -36,7 +36,8 @@ impl LargeModules {
                  --registry HOST/REPOSITORY, or make the module smaller"
             )),
             Some(registry) if u64::from(size) > registry.max_module() => Some(format!(
-                "the module has {size} bytes, and modules may have {}: make it smaller, or let them be larger",
+                "the module has {size} bytes, and modules may have {}: make it smaller, or give --registry-max-module more (at most \
+                 {MAX_MODULE})",
                 registry.max_module()
             )),
             Some(_) => None,

@@ -7,12 +7,10 @@ use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
-use wasmbed_api::{Endpoint, Fleet, Gateway, Release, Rollout};
+use wasmbed_api::{Fleet, Gateway, Release, Rollout};
 use wasmbed_control_plane::{ControlPlane, Options, Served};
 use wasmbed_health::Health;
-use wasmbed_keys::{KeySource, SecretPlace, assignment_secret, gateway_secret, release_secret};
-use wasmbed_registry::Registry;
-use wasmbed_streams::live::LiveHub;
+use wasmbed_keys::{KeySource, SecretPlace, assignment_secret};
 
 use super::lines::{Lines, wait_for};
 use super::repository::Repository;
@@ -47,7 +45,7 @@ pub struct Cluster {
     pub repository: Repository,
     runtime: Runtime,
     ends: Vec<oneshot::Sender<()>>,
-    reconciler: Option<std::thread::JoinHandle<()>>,
+    processes: Vec<Running>,
     address: String,
     _builder: Builder,
     _served: Served,
@@ -58,11 +56,11 @@ pub struct Cluster {
 impl Cluster {
     /// A cluster on which keys were published, with everything running.
     pub fn start() -> Self {
-        Self::start_with(None)
+        Self::start_with(&[])
     }
 
-    /// As [`Cluster::start`], with a registry for large modules.
-    pub fn start_with(registry: Option<Registry>) -> Self {
+    /// As [`Cluster::start`], with arguments that name a registry for large modules.
+    pub fn start_with(registry: &[&str]) -> Self {
         // Another test of this process may have installed it.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let folder = tempfile::Builder::new().prefix("wasmbed-e2e-").tempdir().unwrap();
@@ -84,7 +82,7 @@ impl Cluster {
             repository,
             runtime,
             ends: Vec::new(),
-            reconciler: None,
+            processes: Vec::new(),
             address: String::new(),
             // It ends when its standard input does, as a child of a supervisor does.
             _builder: Builder(builder.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap()),
@@ -98,7 +96,7 @@ impl Cluster {
         this
     }
 
-    fn serve(&mut self, registry: Option<Registry>) {
+    fn serve(&mut self, registry: &[&str]) {
         let url = self.repository.bare.display().to_string();
         self.repository
             .write("apps/ticker/Cargo.toml", "[package]\nname = \"ticker\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
@@ -113,7 +111,7 @@ impl Cluster {
         self.runtime.block_on(fleets.patch(FLEET, &parameters, &Patch::Apply(fleet))).unwrap();
 
         let place = |name: String| SecretPlace { namespace: SYSTEM.to_owned(), name };
-        let socket = self.folder.path().join("signer.sock");
+        let socket = self.path("signer.sock");
         let signer = wasmbed_signer::Options {
             client: self.client.clone(),
             namespace: FLEET.to_owned(),
@@ -124,43 +122,19 @@ impl Cluster {
         };
         let told = self.told();
         self.runtime.spawn(async move { wasmbed_signer::run(signer, told).await.unwrap() });
-        let reconciler = wasmbed_reconciler::Options {
-            client: self.client.clone(),
-            namespace: FLEET.to_owned(),
-            cache: self.folder.path().join("reconciler"),
-            replica: None,
-            health: Health::default(),
-            release_key: KeySource::Secret(place(release_secret(FLEET))),
-            registry: registry.clone(),
-            builder: self.folder.path().join("builder.sock").into(),
-            hooks: None,
-            gateway_leases: false,
-            hooks_bound: None,
+        let path = |name: &str| self.path(name);
+        let component = |name: &str| {
+            let mut command = program();
+            command.arg(name).args(["--namespace", FLEET, "--system-namespace", SYSTEM]).args(registry);
+            command.arg("--kubeconfig").arg(path("kubeconfig"));
+            command
         };
-        let told = self.told();
-        // Its passes stay on one thread.
-        let handle = self.runtime.handle().clone();
-        self.reconciler = Some(std::thread::spawn(move || {
-            handle.block_on(async move { wasmbed_reconciler::run(reconciler, told).await.unwrap() });
-        }));
-        let gateway = wasmbed_gateway::Options {
-            client: self.client.clone(),
-            namespace: FLEET.to_owned(),
-            name: GATEWAY.to_owned(),
-            identity_namespace: SYSTEM.to_owned(),
-            identity_secret: gateway_secret(FLEET, GATEWAY),
-            replica: None,
-            listen: "127.0.0.1:0".parse().unwrap(),
-            advertise: None::<Endpoint>,
-            signer: socket.into(),
-            drain: std::time::Duration::ZERO,
-            health: Health::default(),
-            registry,
-            live: LiveHub::default(),
-            limits: wasmbed_gateway::Limits::default(),
-        };
-        let told = self.told();
-        self.runtime.spawn(async move { wasmbed_gateway::run(gateway, told).await.unwrap() });
+        let mut reconcile = component("reconcile");
+        reconcile.arg("--cache").arg(path("reconciler")).arg("--builder").arg(path("builder.sock"));
+        let mut gateway = component("gateway");
+        gateway.args(["--name", GATEWAY, "--drain", "0"]).arg("--signer").arg(&socket);
+        self.processes =
+            vec![Running::start("the reconciler", &mut reconcile), Running::start("the gateway", &mut gateway)];
         let gateways = Api::<Gateway>::namespaced(self.client.clone(), FLEET);
         let address = || self.runtime.block_on(gateways.get_opt(GATEWAY)).unwrap()?.status?.address;
         self.address = wait_for("the gateway serves", address, Option::is_some).unwrap().to_string();
@@ -174,9 +148,19 @@ impl Cluster {
         }
     }
 
+    /// A path in the cluster's own folder; `kubeconfig` is the administrator's.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// The administrator's state folder.
     pub fn state(&self) -> PathBuf {
-        self.folder.path().join("admin")
+        self.path("admin")
+    }
+
+    /// What the API answers.
+    pub fn wait<T>(&self, answer: impl Future<Output = kube::Result<T>>) -> T {
+        self.runtime.block_on(answer).unwrap()
     }
 
     /// `wasmbed keys` as an administrator runs it, for the cluster.
@@ -184,7 +168,7 @@ impl Cluster {
         let mut command = program();
         command.env("WASMBED_STATE", self.state()).args(["--output", "json", "keys"]).args(arguments);
         if arguments != ["show"] {
-            command.arg("--kubeconfig").arg(self.folder.path().join("kubeconfig")).args(["--namespace", FLEET]);
+            command.arg("--kubeconfig").arg(self.path("kubeconfig")).args(["--namespace", FLEET]);
         }
         let output = command.output().unwrap();
         assert!(output.status.success(), "wasmbed keys {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -223,10 +207,9 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        // They end before what they stand on.
+        self.processes.clear();
         self.ends.clear();
-        if let Some(reconciler) = self.reconciler.take() {
-            let _ = reconciler.join();
-        }
     }
 }
 
@@ -248,10 +231,10 @@ pub struct Device {
 
 impl Device {
     pub fn provision(cluster: &Cluster) -> Self {
-        let folder = cluster.folder.path().join("own");
+        let folder = cluster.path("own");
         let mut command = program();
         command.env("WASMBED_STATE", cluster.state()).args(["provision", "--output", "json"]);
-        command.arg("--kubeconfig").arg(cluster.folder.path().join("kubeconfig"));
+        command.arg("--kubeconfig").arg(cluster.path("kubeconfig"));
         let output = command.args(["--gateway", &cluster.address]).arg(&folder).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let provisioned: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -13,7 +13,7 @@ mod running;
 mod server;
 
 use cluster::{Cluster, Device, says};
-use server::Server;
+use server::{AUTH, Server};
 
 const APPLICATION: &str = "\
 apiVersion: wasmbed.github.io/v1alpha1
@@ -48,8 +48,19 @@ fn noise() -> Vec<u8> {
 
 #[test]
 fn a_large_module_reaches_the_device_through_the_registry() {
-    let server = Server::start(false);
-    let cluster = Cluster::start_with(Some(server.registry(None)));
+    let server = Server::start(true);
+    let credentials = server.folder.path().join("config.json");
+    let entry = format!(r#"{{"auths": {{"{}": {{"auth": "{AUTH}"}}}}}}"#, server.address);
+    std::fs::write(&credentials, entry).unwrap();
+    let repository = format!("{}/fleet/modules", server.address);
+    let cluster = Cluster::start_with(&[
+        "--registry",
+        &repository,
+        "--registry-credentials",
+        credentials.to_str().unwrap(),
+        "--registry-max-module",
+        "4000000",
+    ]);
     let device = Device::provision(&cluster);
     let repository = &cluster.repository;
     repository.write("large.yaml", APPLICATION);
@@ -62,4 +73,22 @@ fn a_large_module_reaches_the_device_through_the_registry() {
     says(&mut log, "small");
     assert_eq!(server.large_blobs(), 1, "it lies there");
     assert!(awake.interrupt(), "a device ends well when asked");
+}
+
+#[test]
+fn a_component_that_cannot_use_its_registry_says_so_at_once() {
+    let said = |arguments: &[&str]| {
+        let mut command = running::program();
+        let output = command.arg("reconcile").args(["--kubeconfig", "/nowhere"]).args(arguments).output().unwrap();
+        assert!(!output.status.success(), "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let no_host = said(&["--registry", "modules"]);
+    assert!(no_host.contains("name the host, as in registry.example.org/team/modules"), "{no_host}");
+    let no_file = said(&["--registry", "r.example/m", "--registry-credentials", "/nowhere/config.json"]);
+    assert!(no_file.contains("--registry-credentials /nowhere/config.json cannot be read"), "{no_file}");
+    let alone = said(&["--registry-credentials", "/nowhere/config.json"]);
+    assert!(alone.contains("--registry <HOST/REPOSITORY>"), "{alone}");
+    let beyond = said(&["--registry", "r.example/m", "--registry-max-module", "16777217"]);
+    assert!(beyond.contains("is not in 1000000..=16777216"), "{beyond}");
 }
