@@ -49,7 +49,17 @@ refuses 'set advertise' --values "$ok" --set gateway.service.type=LoadBalancer
 refuses 'name a runtimeClassName' --values "$ok" --set builder.sandbox.mode=none
 refuses 'name the Secret or the ConfigMap' --values "$ok" --set tls.mode=secret
 refuses "own namespace" --values "$ok" --set 'fleets[0].namespace=wasmbed-system'
-refuses 'two things' --values "$ok" --set 'fleets[0].gateways[1].name=gateway-1'
+refuses 'the Namespace plant-a would be two things' --values "$ok" --set 'fleets[1].namespace=plant-a,fleets[1].name=b,fleets[1].create=false'
+refuses 'the Deployment wasmbed-gateway-plant-a-gateway-1 would be two things' --values "$ok" --set 'fleets[0].gateways[1].name=gateway-1'
+refuses 'the Deployment wasmbed-gateway-plant-a-gateway-1 would be two things' --values "$ok" \
+    --set 'fleets[1].namespace=plant,fleets[1].name=b,fleets[1].create=false,fleets[1].gateways[0].name=a-gateway-1'
+# A gateway's key may not be another tenant's release key, nor a certificate.
+refuses 'the Secret wasmbed-plant-a-gateway-release would be two things' --values "$ok" \
+    --set 'fleets[0].gateways[0].name=release,fleets[1].namespace=plant-a-gateway,fleets[1].name=b,fleets[1].create=false'
+refuses 'the Secret wasmbed-signer-a-gateway-tls would be two things' --values "$ok" \
+    --set 'fleets[0].namespace=signer-a,fleets[0].gateways[0].name=tls,fleets[1].namespace=a-gateway,fleets[1].name=b,fleets[1].create=false'
+refuses 'terminationGracePeriodSeconds has to be at least 71' --values "$ok" --set gateway.preStopSeconds=1 --set gateway.drainSeconds=60
+refuses 'terminationGracePeriodSeconds has to be at least 35' --values "$ok" --set 'fleets[0].gateways[0].terminationGracePeriodSeconds=34'
 refuses 'registry.repository' --values "$ok" --set registry.repository=modules:v1
 refuses 'emulator.rootPublicKey' --values "$ok" --set emulator.enabled=true
 
