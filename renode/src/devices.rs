@@ -18,11 +18,13 @@ use kube::{Client, ResourceExt};
 use serde_json::json;
 use wasmbed_agent::Provisioning;
 use wasmbed_api::{Device, Gateway, Truth, set_condition};
+use wasmbed_health::Health;
 use wasmbed_protocol::{PublicKey, SigningKey};
 
 use crate::backends::Backends;
 use crate::device::{EmulatedDevice, Playing, StartError, write_private};
 use crate::flash::FlashFileError;
+use crate::health::Told;
 use crate::identity::identity;
 use crate::plan::{Emulated, HOST_STANDS_IN, Plan, Player, Run, Wanted, plan};
 use crate::process::{Process, ProcessSpec, ProcessState};
@@ -55,6 +57,8 @@ pub struct Options {
     pub program: PathBuf,
     /// Where firmware images are looked for, the first folder that has one first.
     pub firmware: Vec<PathBuf>,
+    /// Where it says how it is.
+    pub health: Health,
 }
 
 /// Why a device cannot be emulated now; it is tried again.
@@ -159,6 +163,7 @@ struct Emulator {
     running: BTreeMap<String, Running>,
     backends: Backends,
     looked: Instant,
+    told: Told,
 }
 
 /// A device that runs, and what it was started with.
@@ -182,6 +187,7 @@ impl Emulator {
             running: BTreeMap::new(),
             backends: Backends::find(&options.firmware),
             looked: Instant::now(),
+            told: Told::new(&options.health),
             options,
         }
     }
@@ -203,6 +209,7 @@ impl Emulator {
         for name in gone {
             self.end(&name).await;
         }
+        let count = declared.len();
         let mut worked = true;
         for (name, (plan, device)) in declared {
             worked &= self.bring_one(&name, &plan, &device).await.unwrap_or_else(|error| {
@@ -210,6 +217,8 @@ impl Emulator {
                 false
             });
         }
+        let running = self.running.values().filter(|running| running.process.state().borrow().id.is_some()).count();
+        self.told.says(count, running, worked);
         worked
     }
 

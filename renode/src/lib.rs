@@ -9,6 +9,7 @@ mod device;
 mod devices;
 pub mod flash;
 mod guard;
+mod health;
 mod identity;
 mod link;
 pub mod machine;

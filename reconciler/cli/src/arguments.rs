@@ -70,6 +70,8 @@ pub(crate) enum Command {
     Signer(Signer),
     /// Run a builder on its own: it compiles applications, for the reconcilers, and needs no rights at the API
     Builder(Builder),
+    /// Run the emulated devices of a fleet on their own, as `wasmbed up` runs them
+    Emulator(Emulator),
     /// Run a device as an ordinary process, its identity and store in a folder
     Device(Device),
     /// Connect a board without a network to its gateway, over its serial port
@@ -543,6 +545,29 @@ pub(crate) struct Gateway {
     /// Where it fetches large modules.
     #[command(flatten)]
     pub registry: RegistryArguments,
+    /// Health.
+    #[command(flatten)]
+    pub health: HealthArguments,
+}
+
+/// `wasmbed emulator`.
+#[derive(Debug, Args)]
+pub(crate) struct Emulator {
+    /// Which API.
+    #[command(flatten)]
+    pub api: ApiArguments,
+    /// Name of the Fleet, which the devices are provisioned with
+    #[arg(long, value_name = "NAME")]
+    pub fleet: wasmbed_api::Name,
+    /// The fleet's root public key, as `wasmbed keys show` prints it
+    #[arg(long, value_name = "KEY")]
+    pub root: wasmbed_api::PublicKey,
+    /// Its folder, for the devices' flash and output; one process at a time for it, and for a namespace
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Firmware, for devices that an emulator plays.
+    #[command(flatten)]
+    pub firmware: FirmwareArguments,
     /// Health.
     #[command(flatten)]
     pub health: HealthArguments,

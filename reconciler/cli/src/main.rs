@@ -8,6 +8,7 @@ mod declaration_files;
 mod device;
 mod doctor;
 mod emulate;
+mod emulator;
 mod enroll;
 mod gateway;
 mod health;
@@ -103,6 +104,7 @@ async fn run_async(command: Command, output: arguments::Output) -> Result<ExitCo
         Command::Link(arguments) => link::run(arguments, output).await?,
         Command::Gateway(arguments) => gateway::run(arguments).await?,
         Command::Signer(arguments) => workers::signer(&arguments).await?,
+        Command::Emulator(arguments) => emulator::run(&arguments).await?,
         Command::Builder(arguments) => workers::builder(&arguments).await?,
         Command::Crds
         | Command::Completions { .. }

@@ -134,6 +134,7 @@ async fn run_here(arguments: arguments::Up, output: Output) -> Result<()> {
             logs: state.path().join("logs"),
             program: program.clone(),
             firmware: firmware_folders(arguments.firmware.firmware.as_deref(), &program),
+            health: Health::default(),
         },
         told.told(),
     ));

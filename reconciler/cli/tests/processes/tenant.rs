@@ -127,7 +127,7 @@ impl Tenant {
 }
 
 /// A port that is free now.
-fn free() -> SocketAddr {
+pub fn free() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
