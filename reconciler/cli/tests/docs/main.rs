@@ -4,6 +4,7 @@
 
 mod links;
 mod pages;
+mod permissions;
 mod words;
 
 use std::collections::BTreeSet;
