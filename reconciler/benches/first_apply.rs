@@ -132,9 +132,9 @@ impl Requests {
     }
 
     fn count(&self, request: &Request<Body>) {
-        let counted = match request.method() {
-            &Method::PATCH if request.uri().path().ends_with("/status") => &self.statuses,
-            &Method::PATCH => &self.applies,
+        let counted = match *request.method() {
+            Method::PATCH if request.uri().path().ends_with("/status") => &self.statuses,
+            Method::PATCH => &self.applies,
             _ => &self.others,
         };
         counted.fetch_add(1, Ordering::Relaxed);
