@@ -90,6 +90,7 @@ fn manifest(name: &str, namespace: &str) -> Value {
     let mut manifest: Value = serde_yaml::from_str(&device(name)).unwrap();
     manifest["metadata"]["namespace"] = namespace.into();
     manifest["metadata"]["labels"][wasmbed_api::labels::FLEET] = FLEET.into();
+    manifest["metadata"]["labels"][wasmbed_api::labels::GATEWAY] = "gateway-1".into();
     manifest
 }
 
