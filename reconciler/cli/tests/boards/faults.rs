@@ -69,6 +69,19 @@ fn starts(board: &mut Running) {
     board.out.next("it starts", |line| line.contains("started: Mps2An386").then_some(()));
 }
 
+/// Breaks what the board executes next, and waits until it says why it is reset. Now and then QEMU names a place that the board does
+/// not come by again soon: then it goes on as before, says so, and is to be broken elsewhere.
+fn breaks(board: &mut Running, alone: &Alone, instruction: [u8; 4], told: &str) -> bool {
+    Debugger::attach(&alone.socket()).break_next_instruction(instruction);
+    board.out.next("it says why it is reset", |line| match line.starts_with("ERROR") {
+        true => {
+            assert!(line.contains(told), "{line}");
+            Some(true)
+        }
+        false => line.contains("no session").then_some(false),
+    })
+}
+
 #[test]
 fn a_fault_is_told_after_the_reset_and_so_is_a_device_that_hangs() {
     let Some(images) = images("a fault") else { return };
@@ -77,8 +90,7 @@ fn a_fault_is_told_after_the_reset_and_so_is_a_device_that_hangs() {
         let mut board = alone.start();
         starts(&mut board);
         let first = alone.seed();
-        Debugger::attach(&alone.socket()).break_next_instruction(instruction);
-        board.out.next("it says why it is reset", |line| line.starts_with("ERROR").then_some(line.contains(told)));
+        while !breaks(&mut board, &alone, instruction, told) {}
         starts(&mut board);
         let expected = format!("before its last reset the device said: {told}");
         board.out.next("the new start tells of the last one", |line| line.contains(&expected).then_some(()));
