@@ -12,7 +12,10 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{AbortHandle, JoinSet};
 use wasmbed_api::{ApplicationSpec, BuildTarget, Config, Digest, INTERPRETER_STACK, Profile};
-use wasmbed_builder::{BuildOutcome, BuildRequest, Client, Closure, Failure, FailureReason, Limits, Needs, Trust};
+use wasmbed_builder::{
+    BuildOutcome, BuildRequest, Client, ClientError, Closure, Failure, FailureReason, Limits, Needs, Trust,
+};
+use wasmbed_streams::StreamError;
 
 use crate::boards::{DeclaredBoard, limits};
 use crate::plan::Fingerprint;
@@ -24,6 +27,10 @@ use inputs::Inputs;
 const RETRY: Duration = Duration::from_secs(5);
 /// The longest such wait.
 const LONGEST_RETRY: Duration = Duration::from_secs(300);
+/// How long a builder that nobody serves is waited for before that is said of the application.
+const BUILDER_COMES: Duration = Duration::from_secs(10);
+/// How often it is tried meanwhile.
+const KNOCK: Duration = Duration::from_millis(100);
 
 /// A module, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -378,9 +385,18 @@ async fn build(
         },
         limits,
     };
-    client
-        .build(&request, |progress| tracing::debug!(application, %progress, "building"))
-        .await
+    let began = Instant::now();
+    let built = loop {
+        let built = client.build(&request, |progress| tracing::debug!(application, %progress, "building")).await;
+        match &built {
+            // It starts beside this process, or is being replaced.
+            Err(ClientError::Stream(StreamError::Connect { .. })) if began.elapsed() < BUILDER_COMES => {
+                tokio::time::sleep(KNOCK).await;
+            }
+            _ => break built,
+        }
+    };
+    built
         .map(|outcome| match outcome {
             BuildOutcome::Built(built) => {
                 Outcome::Built { module: Module::of(&built.module, &request.limits), cached: built.cached }
