@@ -27,7 +27,7 @@ use crate::sessions::Sessions;
 use crate::store::Store;
 
 /// The field manager of everything a gateway writes.
-pub(crate) const FIELD_MANAGER: &str = "wasmbed-gateway";
+pub(crate) const FIELD_MANAGER: &str = wasmbed_api::labels::GATEWAY_MANAGER;
 
 /// One gateway.
 pub(crate) struct Context {

@@ -8,18 +8,13 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
-use wasmbed_api::labels::{GATEWAY, gateway_lease};
+use wasmbed_api::labels::{GATEWAY, gateway_lease, gateway_replica_manager};
 use wasmbed_api::{LEASE_DURATION, MicroTime};
 
-use crate::context::{Context, FIELD_MANAGER};
+use crate::context::Context;
 
 /// Between two renewals: a Lease outlives two that fail.
 const RENEWAL: Duration = Duration::from_secs(LEASE_DURATION.as_secs() / 3);
-
-/// The field manager of what a replica writes of itself.
-pub(crate) fn field_manager(replica: &str) -> String {
-    format!("{FIELD_MANAGER}/{replica}")
-}
 
 /// Renews the Lease, for ever; does nothing for the only process of a Gateway.
 pub(crate) async fn hold(context: &Context) {
@@ -28,7 +23,7 @@ pub(crate) async fn hold(context: &Context) {
     };
     let (api, name) = (leases(context), gateway_lease(&context.name, replica));
     let acquired = MicroTime(Timestamp::now());
-    let params = PatchParams::apply(&field_manager(replica)).force();
+    let params = PatchParams::apply(&gateway_replica_manager(replica)).force();
     let mut is_held = false;
     loop {
         let lease = json!({

@@ -7,10 +7,10 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
+use wasmbed_api::labels::gateway_replica_manager;
 use wasmbed_api::{Gateway, GatewayPhase, GatewayReplica, GatewayStatus, condition_types, set_condition};
 
 use crate::context::{Context, FIELD_MANAGER, now};
-use crate::replica::field_manager;
 
 /// Least time between two writes: thousands of devices that connect at once are one change.
 const ROUND: Duration = Duration::from_millis(500);
@@ -53,7 +53,7 @@ async fn write(context: &Context, told: &mut Option<GatewayStatus>) -> bool {
     let is_there = own.replicas.iter().all(|replica| seen.replicas.contains(replica))
         && own.pending.iter().all(|pending| seen.pending.contains(pending));
     let is_told = is_there && told.as_ref() == Some(&own);
-    if !is_told && apply(&api, &context.name, &field_manager(replica), &own).await {
+    if !is_told && apply(&api, &context.name, &gateway_replica_manager(replica), &own).await {
         *told = Some(own);
     }
     // What is common to all replicas is the same whichever writes it.
@@ -83,7 +83,7 @@ pub(crate) async fn write_last(context: &Context) {
         apply_new(&api, &declared, &seen, &unserved).await;
         return;
     };
-    apply(&api, &context.name, &field_manager(replica), &GatewayStatus::default()).await;
+    apply(&api, &context.name, &gateway_replica_manager(replica), &GatewayStatus::default()).await;
     if seen.replicas.iter().all(|other| other.name == *replica) {
         apply_common(&api, &declared, &seen, GatewayStatus { replicas: Vec::new(), ..unserved }).await;
     }

@@ -10,7 +10,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::{Value, json};
-use wasmbed_api::labels::GATEWAY;
+use wasmbed_api::labels::{GATEWAY, GATEWAY_MANAGER, gateway_replica_manager};
 use wasmbed_api::{
     Device, DevicePhase, Gateway, GatewayPhase, GatewayStatus, LEASE_DURATION, MicroTime, condition_types,
     set_condition,
@@ -24,8 +24,6 @@ const PAGE: u32 = 500;
 const WRITES: usize = 8;
 /// The field manager of what is said of devices for a replica that is no more.
 const MANAGER: &str = "wasmbed-replicas";
-/// The field manager of a Gateway's status, which its replicas share.
-const GATEWAY_MANAGER: &str = "wasmbed-gateway";
 
 /// A replica, as its Lease tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,7 +168,7 @@ async fn say_unreachable(api: &Api<Device>, device: &Device) -> kube::Result<()>
 
 /// Takes what a replica said of itself out of its Gateway's status: the fields go with their manager.
 async fn forget(api: &Api<Gateway>, gateway: &str, replica: &str) -> kube::Result<()> {
-    let manager = format!("{GATEWAY_MANAGER}/{replica}");
+    let manager = gateway_replica_manager(replica);
     ignoring(&[404], apply(api, gateway, &manager, json!({ "name": gateway }), json!({})).await)
 }
 

@@ -16,6 +16,14 @@ pub const KEYSET_ENTRY: &str = "keyset.cose";
 /// The entry of a module's ConfigMap.
 pub const MODULE_ENTRY: &str = "module.wasm";
 
+/// The field manager of what gateways write; what one replica says of itself, it applies as [`gateway_replica_manager`].
+pub const GATEWAY_MANAGER: &str = "wasmbed-gateway";
+
+/// The field manager of what a replica of a Gateway says of itself: its fields go with it.
+pub fn gateway_replica_manager(replica: &str) -> String {
+    format!("{GATEWAY_MANAGER}/{replica}")
+}
+
 /// The Lease that a replica of a Gateway holds while it serves. It bears the label [`GATEWAY`].
 pub fn gateway_lease(gateway: &str, replica: &str) -> String {
     format!("gateway-{gateway}-{replica}")

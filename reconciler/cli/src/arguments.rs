@@ -524,7 +524,8 @@ pub(crate) struct Gateway {
     /// Where its key and credential are [default: the Secret gateway-NAME in the fleet's namespace]
     #[command(flatten)]
     pub keys: KeyArguments,
-    /// This process among those that serve the Gateway [default: the Gateway's name]
+    /// This process among those that serve the Gateway; it holds a Lease of that name [default: with --system-namespace the
+    /// host's name; else none, as it is the only one]
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pub replica: Option<String>,
     /// Where it listens for devices

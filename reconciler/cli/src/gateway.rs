@@ -11,7 +11,7 @@ use crate::arguments::Gateway;
 use crate::state_folder::StateFolder;
 use crate::up::signals;
 use crate::workers::{connector, registry};
-use crate::{api, health};
+use crate::{api, health, host};
 
 /// Serves one Gateway until told to end; then it takes no more connections and ends its sessions one after another.
 ///
@@ -21,6 +21,9 @@ pub(crate) async fn run(arguments: Gateway) -> Result<()> {
     let end = signals()?;
     let registry = registry(&arguments.registry)?;
     let api::Reached { client, namespace } = api::reach(&arguments.api).await?;
+    // The reconciler of a cluster takes a Gateway for served while a replica of it holds a Lease, if it is but one.
+    let on_cluster = arguments.keys.system_namespace.is_some();
+    let replica = arguments.replica.or_else(|| on_cluster.then(host::name));
     let (identity_namespace, identity_secret) = match arguments.keys.system_namespace {
         Some(system) => (system, gateway_secret(&namespace, &arguments.name)),
         None => (namespace.clone(), format!("gateway-{}", arguments.name)),
@@ -34,7 +37,7 @@ pub(crate) async fn run(arguments: Gateway) -> Result<()> {
         client,
         namespace,
         name: arguments.name,
-        replica: arguments.replica,
+        replica,
         listen: arguments.listen,
         advertise: arguments.advertise,
         signer,

@@ -12,6 +12,7 @@ mod emulator;
 mod enroll;
 mod gateway;
 mod health;
+mod host;
 mod key_files;
 mod keys;
 mod link;

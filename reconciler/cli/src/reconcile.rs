@@ -12,7 +12,7 @@ use crate::arguments::{Output, Reconcile};
 use crate::state_folder::StateFolder;
 use crate::up::signals;
 use crate::workers::{connector, registry};
-use crate::{api, health, key_files, print};
+use crate::{api, health, host, key_files, print};
 
 /// Runs the reconciler against an API: for good, or once. Of the state folder it uses what the arguments do not name: the
 /// release key, the caches and the builder's socket.
@@ -42,7 +42,7 @@ pub(crate) async fn run(arguments: &Reconcile, output: Output) -> Result<ExitCod
         release_key,
         registry,
         builder: connector(arguments.builder.clone(), &arguments.streams, || Ok(state()?.builder_socket()))?,
-        replica: arguments.leader_election.then(|| arguments.replica.clone().unwrap_or_else(host)),
+        replica: arguments.leader_election.then(|| arguments.replica.clone().unwrap_or_else(host::name)),
         health: own_health,
         hooks: None,
         gateway_leases: arguments.keys.system_namespace.is_some(),
@@ -73,11 +73,4 @@ pub(crate) async fn run(arguments: &Reconcile, output: Output) -> Result<ExitCod
         }
     }
     Ok(if applied { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// A name for this process where none is given; what makes it the only one of that name is added later.
-fn host() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { "reconciler".to_owned() } else { name.to_owned() }
 }
