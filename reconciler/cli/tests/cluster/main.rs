@@ -1,12 +1,18 @@
 //! The cluster edition on a real kube-apiserver and etcd: what the chart renders, applied there, and its pods played by processes.
-//! `make kubernetes` builds the server. `WASMBED_WITHOUT_KUBERNETES=1` leaves these tests out, and they say so.
+//! `make kubernetes` builds the server. `WASMBED_WITHOUT_KUBERNETES=1` leaves these tests out, and they say so. Their story is told at the
+//! embedded API too.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod certificates;
 mod chart;
 mod dry_run;
+mod edition;
 mod objects;
+mod on_embedded;
+mod on_kubernetes;
+mod pod;
 mod pods;
+mod service;
 mod story;
 mod tenants;
 

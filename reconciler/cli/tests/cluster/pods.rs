@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::Command;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
@@ -18,12 +17,11 @@ use k8s_openapi::api::core::v1::{
 };
 use kube::api::{DynamicObject, PostParams};
 use kube::{Api, Client, ResourceExt};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 
 use crate::chart::SYSTEM;
-use crate::lines::wait_for;
-use crate::running::{program, signal};
+use crate::pod::{Pod, network};
+use crate::running::program;
+use crate::service::PlayedService;
 
 /// Who plays pods.
 pub struct Pods {
@@ -31,28 +29,13 @@ pub struct Pods {
     kubeconfig_of: Box<dyn Fn(&str) -> String + Send + Sync>,
     folder: PathBuf,
     deployments: Vec<Deployment>,
-    services: BTreeMap<String, Played>,
+    services: BTreeMap<String, PlayedService>,
+    network: u8,
     started: u8,
 }
 
-/// A Service of the cluster.
-struct Played {
-    address: Ipv4Addr,
-    backends: Arc<Mutex<Vec<SocketAddr>>>,
-}
-
-/// A pod that runs.
-pub struct Pod {
-    /// Its name.
-    pub name: String,
-    /// Its address.
-    pub address: Ipv4Addr,
-    log: PathBuf,
-    child: Child,
-}
-
 impl Pods {
-    /// Takes the chart's Deployments and Services. `first` is a number from which addresses are given.
+    /// Takes the chart's Deployments and Services.
     pub async fn new(
         admin: Client,
         kubeconfig_of: impl Fn(&str) -> String + Send + Sync + 'static,
@@ -64,43 +47,33 @@ impl Pods {
             objects.iter().filter(move |object| object.types.as_ref().unwrap().kind == kind)
         };
         let deployments = of("Deployment").map(|object| object.clone().try_parse().unwrap()).collect();
+        let network = network();
         let mut services = BTreeMap::new();
         for (number, service) in (1..).zip(of("Service")) {
             let service: Service = service.clone().try_parse().unwrap();
             let port = service.spec.as_ref().unwrap().ports.as_ref().unwrap()[0].port;
-            let address = Ipv4Addr::new(127, 2, network(), number);
-            let backends = Arc::default();
-            let listener = TcpListener::bind((address, u16::try_from(port).unwrap())).await.unwrap();
-            tokio::spawn(carry(listener, Arc::clone(&backends)));
-            services.insert(service.name_any(), Played { address, backends });
+            let address = SocketAddr::from((Ipv4Addr::new(127, 2, network, number), u16::try_from(port).unwrap()));
+            services.insert(service.name_any(), PlayedService::listen(address).await);
         }
         let kubeconfig_of = Box::new(kubeconfig_of);
-        Self { admin, kubeconfig_of, folder: folder.to_owned(), deployments, services, started: 0 }
+        Self { admin, kubeconfig_of, folder: folder.to_owned(), deployments, services, network, started: 0 }
     }
 
     /// Where a Service is reached.
-    pub fn service(&self, name: &str) -> Ipv4Addr {
+    pub fn service(&self, name: &str) -> SocketAddr {
         self.services[name].address
     }
 
-    /// Starts as many pods of a Deployment as it says, and waits until they are ready.
-    pub async fn start_all(&mut self, deployment: &str) -> Vec<Pod> {
-        let replicas = self.deployment(deployment).spec.replicas.unwrap();
-        let mut pods = Vec::new();
-        for _ in 0..replicas {
-            pods.push(self.start(deployment).await);
-        }
-        for pod in &mut pods {
-            pod.wait_until_ready().await;
-        }
-        pods
+    /// How many pods a Deployment says that there are to be.
+    pub fn replicas(&self, deployment: &str) -> usize {
+        usize::try_from(self.deployment(deployment).spec.replicas.unwrap()).unwrap()
     }
 
     /// Starts one pod more of a Deployment.
     pub async fn start(&mut self, deployment: &str) -> Pod {
         self.started += 1;
         let name = format!("{deployment}-{}", self.started);
-        let address = Ipv4Addr::new(127, 1, network(), self.started);
+        let address = Ipv4Addr::new(127, 1, self.network, self.started);
         let spec = self.deployment(deployment).spec.template.spec.clone().unwrap();
         let container = spec.containers[0].clone();
         let at = self.folder.join(&name);
@@ -127,12 +100,9 @@ impl Pods {
             command.arg("--kubeconfig").arg(kubeconfig);
         }
         self.environment(&mut command, &container, &name, &at);
-        let log = at.join("log");
-        let file = std::fs::File::create(&log).unwrap();
-        command.current_dir(&at).stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
-        let child = command.spawn().unwrap();
+        let pod = Pod::start(name, address, &at, &mut command);
         self.join_services(&container, deployment, address);
-        Pod { name, address, log, child }
+        pod
     }
 
     fn deployment(&self, name: &str) -> &Deployment {
@@ -144,7 +114,7 @@ impl Pods {
     fn place(&self, argument: &str, pod: &str, address: Ipv4Addr, volumes: &[(String, PathBuf)]) -> String {
         let mut placed = argument.replace("$(POD_NAME)", pod).replace("0.0.0.0", &address.to_string());
         for (name, service) in &self.services {
-            placed = placed.replace(&format!("{name}.{SYSTEM}.svc:"), &format!("{}:", service.address));
+            placed = placed.replace(&format!("{name}.{SYSTEM}.svc:"), &format!("{}:", service.address.ip()));
         }
         let (flag, value) = placed.split_once('=').unwrap_or(("", &placed));
         let (flag, value) = (flag.to_owned(), value.to_owned());
@@ -175,7 +145,7 @@ impl Pods {
             let port =
                 ports.filter(|port| port.name.as_deref() != Some("health")).map(|port| port.container_port).next();
             let port = u16::try_from(port.unwrap()).unwrap();
-            service.backends.lock().unwrap().push(SocketAddr::from((address, port)));
+            service.join(SocketAddr::from((address, port)));
         }
     }
 
@@ -234,92 +204,6 @@ impl Pods {
     }
 }
 
-impl Pod {
-    /// Waits until it says that it is ready, as a kubelet does.
-    pub async fn wait_until_ready(&mut self) {
-        let deadline = tokio::time::Instant::now() + crate::lines::DEADLINE;
-        loop {
-            let answer = self.get("/readyz").await;
-            if answer.as_ref().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
-                return;
-            }
-            assert!(self.child.try_wait().unwrap().is_none(), "{} ended:\n{}", self.name, self.log());
-            assert!(tokio::time::Instant::now() < deadline, "{} is not ready: {answer:?}\n{}", self.name, self.log());
-            // Asked again, not slept over: the answer above decides.
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    }
-
-    /// What it answers on its health port.
-    ///
-    /// # Errors
-    /// While nobody listens there.
-    pub async fn get(&self, path: &str) -> std::io::Result<String> {
-        let mut stream = TcpStream::connect((self.address, 8081)).await?;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: pod\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        Ok(answer)
-    }
-
-    /// Whether it runs.
-    pub fn is_running(&self) -> bool {
-        Path::new("/proc").join(self.child.id().to_string()).join("fd").exists()
-    }
-
-    /// Ends it as a node that loses power does.
-    pub fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// Ends it as a kubelet does.
-    pub fn terminate(mut self) -> ExitStatus {
-        signal(self.child.id(), nix::sys::signal::Signal::SIGTERM);
-        let look = || self.child.try_wait().unwrap();
-        wait_for(&format!("{} ends", self.name), look, Option::is_some).unwrap()
-    }
-
-    /// What it printed.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
-    }
-}
-
-impl Drop for Pod {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            let log = self.log();
-            let tail: Vec<_> = log.lines().rev().take(25).collect();
-            eprintln!("--- {}\n{}", self.name, tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
-        }
-    }
-}
-
-/// Carries connections to a Service's pods: to one that takes them, the next one first each time.
-async fn carry(listener: TcpListener, backends: Arc<Mutex<Vec<SocketAddr>>>) {
-    let mut next = 0;
-    while let Ok((mut client, _)) = listener.accept().await {
-        next += 1;
-        let mut order = backends.lock().unwrap().clone();
-        if !order.is_empty() {
-            let by = next % order.len();
-            order.rotate_left(by);
-        }
-        tokio::spawn(async move {
-            for backend in order {
-                if let Ok(mut pod) = TcpStream::connect(backend).await {
-                    let _ = tokio::io::copy_bidirectional(&mut client, &mut pod).await;
-                    return;
-                }
-            }
-        });
-    }
-}
-
 fn put(data: &BTreeMap<String, Vec<u8>>, items: Option<&[KeyToPath]>, folder: &Path) {
     match items {
         None => data.iter().for_each(|(key, value)| write(&folder.join(key), value)),
@@ -330,9 +214,4 @@ fn put(data: &BTreeMap<String, Vec<u8>>, items: Option<&[KeyToPath]>, folder: &P
 fn write(path: &Path, content: &[u8]) {
     std::fs::write(path, content).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
-}
-
-/// A part of the addresses that is this process's own: tests of another may run beside it.
-fn network() -> u8 {
-    (std::process::id() % 250) as u8 + 1
 }

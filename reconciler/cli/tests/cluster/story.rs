@@ -1,5 +1,5 @@
-//! First light on a cluster: the chart's pods, played by processes with their ServiceAccounts' tokens, bring pushes to devices,
-//! though the leader and a gateway are killed on the way. Whatever RBAC denied would fail the test.
+//! First light by the components one by one: pushes reach devices though the leader and a gateway are killed on the way, on a cluster and on
+//! the embedded edition alike.
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -9,32 +9,18 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use wasmbed_api::{Application, Device, Fleet, Gateway, Release};
-use wasmbed_control_plane_testing::{Kubernetes, Options};
 
-use crate::certificates::Authority;
-use crate::chart::{SYSTEM, render};
+use crate::chart::SYSTEM;
+use crate::edition::{Component, Edition, GATEWAY, TENANT};
 use crate::lines::{DEADLINE, Lines};
-use crate::objects::{apply_all, established};
-use crate::pods::{Pod, Pods};
+use crate::on_embedded::OnEmbedded;
+use crate::on_kubernetes::OnKubernetes;
+use crate::pod::Pod;
 use crate::repository::Repository;
 use crate::running::{Running, program};
 
-const TENANT: &str = "plant-a";
 const DEVICES: [&str; 3] = ["one", "two", "three"];
-const VALUES: &str = "
-tls:
-  mode: secret
-  ca: {secret: streams-ca}
-  callersCa: {secret: callers-ca}
-fleets:
-  - namespace: plant-a
-    name: plant-a
-    createNamespace: true
-    create: false
-    gateways:
-      - {name: gateway-1, replicas: 3}
-";
-const GATEWAY: &str = "\
+const DECLARED: &str = "\
 apiVersion: wasmbed.io/v1
 kind: Gateway
 metadata: {name: gateway-1}
@@ -63,40 +49,37 @@ struct Story {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn pushes_reach_devices_through_the_charts_pods_though_the_leader_and_a_gateway_are_killed() {
-    let Some(kubernetes) = Kubernetes::for_test(Options { audit: true, ..Options::default() }).await else { return };
-    let folder = tempfile::Builder::new().prefix("wasmbed-cluster-").tempdir().unwrap();
-    let admin = kubernetes.client(TENANT).await;
+async fn on_a_cluster_pushes_reach_devices_though_the_leader_and_a_gateway_are_killed_and_rbac_denies_nothing() {
+    let Some(edition) = OnKubernetes::install().await else { return };
+    tell(edition).await;
+}
 
-    // What a person does: helm install, keys publish, apply the Fleet.
-    let values = folder.path().join("values.yaml");
-    std::fs::write(&values, VALUES).unwrap();
-    let objects = render(kubernetes.programs(), &values);
-    apply_all(&admin, &objects).await;
-    established(&admin, &objects).await;
-    let kubeconfig = folder.path().join("kubeconfig");
-    std::fs::write(&kubeconfig, kubernetes.kubeconfig(TENANT)).unwrap();
-    let keys = folder.path().join("keys");
-    publish_keys(&keys, &kubeconfig);
-    let repository = Repository::create(folder.path());
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn on_the_embedded_edition_pushes_reach_devices_though_the_leader_and_a_gateway_are_killed() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    tell(OnEmbedded::open().await).await;
+}
+
+async fn tell(mut edition: impl Edition) {
+    // What a person does, once it is installed.
+    let (admin, folder) = (edition.admin(), edition.folder().to_owned());
+    let keys = folder.join("keys");
+    publish_keys(&keys, edition.kubeconfig());
+    let repository = Repository::create(&folder);
     apply_fleet(&admin, &repository).await;
 
     // What a cluster does.
-    let of_anyone = kubernetes.kubeconfig_of("TOKEN", TENANT);
-    let kubeconfig_of = move |token: &str| of_anyone.replace("TOKEN", token);
-    let mut pods = Pods::new(admin.clone(), kubeconfig_of, folder.path(), &objects).await;
-    certificates(&admin, &pods).await;
-    let builders = pods.start_all("wasmbed-builder").await;
-    let signers = pods.start_all("wasmbed-signer-plant-a").await;
-    let mut reconcilers = pods.start_all("wasmbed-reconciler-plant-a").await;
-    let mut gateways = pods.start_all("wasmbed-gateway-plant-a-gateway-1").await;
+    let builders = start_all(&mut edition, Component::Builder).await;
+    let signers = start_all(&mut edition, Component::Signer).await;
+    let mut reconcilers = start_all(&mut edition, Component::Reconciler).await;
+    let mut gateways = start_all(&mut edition, Component::Gateway).await;
     assert_eq!((builders.len(), signers.len(), reconcilers.len(), gateways.len()), (1, 2, 2, 3));
 
-    let address = format!("{}:7443", pods.service("wasmbed-gateway-plant-a-gateway-1"));
-    let mut story = Story::begin(admin.clone(), repository, &keys, &address, folder.path());
+    let address = edition.gateways().to_string();
+    let mut story = Story::begin(admin.clone(), repository, &keys, &address, &folder);
     story.runs("one").await;
     let first = story.release().await;
-    let status = story.wait::<Gateway>("gateway-1", |status| status["connectedDevices"] == 3).await;
+    let status = story.wait::<Gateway>(GATEWAY, |status| status["connectedDevices"] == 3).await;
     assert_eq!(status["replicas"].as_array().unwrap().len(), 3, "{status}");
 
     // The leader and a gateway that has devices end without a word, in the middle of a push.
@@ -115,7 +98,7 @@ async fn pushes_reach_devices_through_the_charts_pods_though_the_leader_and_a_ga
         let replicas = status["replicas"].as_array().cloned().unwrap_or_default();
         replicas.len() == 2 && status["connectedDevices"] == 3 && replicas.iter().all(|it| it["name"] != *session)
     };
-    story.wait::<Gateway>("gateway-1", gone).await;
+    story.wait::<Gateway>(GATEWAY, gone).await;
     for name in DEVICES {
         let elsewhere = |status: &Value| status["phase"] == "Connected" && status["session"]["replica"] != *session;
         story.wait::<Device>(name, elsewhere).await;
@@ -123,8 +106,8 @@ async fn pushes_reach_devices_through_the_charts_pods_though_the_leader_and_a_ga
 
     // A deployment brings another pod in the place of each. A revert brings the old word by the Release that was there, and reverting
     // that builds nothing. (A leader that came anew has built modules of its own time alone in its cache.)
-    reconcilers.push(pods.start("wasmbed-reconciler-plant-a").await);
-    gateways.push(pods.start("wasmbed-gateway-plant-a-gateway-1").await);
+    reconcilers.push(edition.start(Component::Reconciler).await);
+    gateways.push(edition.start(Component::Gateway).await);
     gateways.last_mut().unwrap().wait_until_ready().await;
     story.repository.revert();
     story.runs("one").await;
@@ -151,12 +134,24 @@ async fn pushes_reach_devices_through_the_charts_pods_though_the_leader_and_a_ga
     };
     let held: Vec<_> = leases.iter().filter(held).collect();
     assert!(held.is_empty(), "every Lease was given up: {held:?}");
-    nothing_was_denied(&kubernetes.audit_log());
+    edition.look_back();
+}
+
+/// Starts as many of a component as there are to be, and waits until they are ready.
+async fn start_all(edition: &mut impl Edition, component: Component) -> Vec<Pod> {
+    let mut pods = Vec::new();
+    for _ in 0..edition.replicas(component) {
+        pods.push(edition.start(component).await);
+    }
+    for pod in &mut pods {
+        pod.wait_until_ready().await;
+    }
+    pods
 }
 
 impl Story {
     fn begin(admin: Client, repository: Repository, keys: &Path, address: &str, folder: &Path) -> Self {
-        repository.write("gateway.yaml", GATEWAY);
+        repository.write("gateway.yaml", DECLARED);
         repository.write("ticker.yaml", TICKER);
         repository
             .write("apps/ticker/Cargo.toml", "[package]\nname = \"ticker\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
@@ -242,7 +237,7 @@ impl Story {
 fn publish_keys(keys: &Path, kubeconfig: &Path) {
     let mut publish = program();
     publish.args(["keys", "--state"]).arg(keys).args(["publish", "--kubeconfig"]).arg(kubeconfig);
-    publish.args(["--namespace", TENANT, "--system-namespace", SYSTEM, "--fleet", TENANT, "--gateway", "gateway-1"]);
+    publish.args(["--namespace", TENANT, "--system-namespace", SYSTEM, "--fleet", TENANT, "--gateway", GATEWAY]);
     let output = publish.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
@@ -254,16 +249,6 @@ async fn apply_fleet(admin: &Client, repository: &Repository) {
     });
     let api = Api::<Fleet>::namespaced(admin.clone(), TENANT);
     api.patch(TENANT, &PatchParams::apply("kubectl"), &Patch::Apply(fleet)).await.unwrap();
-}
-
-async fn certificates(admin: &Client, pods: &Pods) {
-    let (servers, callers) = (Authority::new("servers"), Authority::new("callers"));
-    servers.publish(admin, "streams-ca").await;
-    callers.publish(admin, "callers-ca").await;
-    for name in ["wasmbed-builder", "wasmbed-signer-plant-a"] {
-        servers.issue(admin, &format!("{name}-tls"), name, Some(pods.service(name))).await;
-    }
-    callers.issue(admin, "wasmbed-reconciler-plant-a-tls", "wasmbed-reconciler-plant-a", None).await;
 }
 
 /// Who holds the reconcilers' Lease.
@@ -288,23 +273,6 @@ async fn sum(pods: &[Pod], metric: &str) -> f64 {
         sum += lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum::<f64>();
     }
     sum
-}
-
-/// RBAC let every request of Wasmbed's ServiceAccounts pass.
-fn nothing_was_denied(audit: &Path) {
-    let log = std::fs::read_to_string(audit).unwrap();
-    let events: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let ours = |event: &&Value| {
-        event["user"]["username"].as_str().is_some_and(|user| user.starts_with("system:serviceaccount:wasmbed-system:"))
-    };
-    assert!(events.iter().filter(ours).count() > 100, "the pods used the API with their own tokens");
-    let denied: Vec<_> = events
-        .iter()
-        .filter(ours)
-        .filter(|event| event["responseStatus"]["code"] == 403)
-        .map(|event| format!("{} {} {}", event["user"]["username"], event["verb"], event["requestURI"]))
-        .collect();
-    assert!(denied.is_empty(), "denied:\n{}", denied.join("\n"));
 }
 
 /// Prints its word and a number, ten times a second.
