@@ -17,6 +17,7 @@ up: setup ## run everything on this machine: API, reconciler, gateways, emulated
 
 test: firmware kubernetes ## every test, the end-to-end ones with real processes and those against a real API server too
 	$(CARGO) test --workspace --locked
+	$(CARGO) test --locked -p wasmbed --test boards thirty:: -- --ignored --nocapture
 	firmware/boards/test.sh
 	charts/test.sh
 
@@ -43,6 +44,5 @@ bench: firmware kubernetes ## measure; prints, and writes target/bench.json
 soak: setup ## the property tests with many more cases, and the end-to-end tests again and again (SOAK=N rounds, default 10)
 	PROPTEST_CASES=20000 $(CARGO) test --workspace --locked --exclude wasmbed
 	$(CARGO) test --locked -p wasmbed-builder --test builds -- --ignored
-	$(CARGO) test --locked -p wasmbed --test boards thirty:: -- --ignored --nocapture
 	WASMBED_POWER_CUTS=200 $(CARGO) test --locked -p wasmbed --test boards power:: -- --nocapture
 	for round in $$(seq $${SOAK:-10}); do $(CARGO) test --locked -p wasmbed --test '*' || exit 1; done

@@ -7,7 +7,7 @@ use super::lines::wait_for;
 const BOARDS: usize = 30;
 
 #[test]
-#[ignore = "takes minutes of two cores; `make soak` runs it"]
+#[ignore = "takes all of two cores, so `make test` runs it by itself, after the others"]
 fn thirty_boards_deploy_revert_and_survive_a_gateway() {
     let Some(images) = images("a fleet of thirty") else { return };
     let names: Vec<String> = (0..BOARDS).map(|number| format!("board-{number}")).collect();
