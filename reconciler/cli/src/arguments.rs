@@ -160,6 +160,9 @@ pub(crate) struct Up {
     /// The Secret with the token of webhooks, in the fleet's namespace
     #[arg(long, value_name = "NAME", requires = "hooks")]
     pub hooks_secret: Option<String>,
+    /// Where large modules lie.
+    #[command(flatten)]
+    pub registry: RegistryArguments,
     /// Firmware, for devices that an emulator plays.
     #[command(flatten)]
     pub firmware: FirmwareArguments,

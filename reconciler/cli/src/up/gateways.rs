@@ -18,6 +18,7 @@ use wasmbed_api::{Endpoint, Gateway};
 use wasmbed_health::Health;
 use wasmbed_keys::{CREDENTIAL_ENTRY, TLS_SEED_ENTRY};
 use wasmbed_protocol::{Credential, PublicKey, SigningKey};
+use wasmbed_registry::Registry;
 use wasmbed_streams::live::LiveHub;
 
 use super::shutdown::{Shutdown, Trigger, shutdown};
@@ -38,6 +39,8 @@ pub(super) struct Gateways {
     pub ca: SigningKey,
     /// Where the signer is.
     pub signer_socket: PathBuf,
+    /// Where they fetch large modules.
+    pub registry: Option<Registry>,
     /// Where they publish what devices say.
     pub live: LiveHub,
 }
@@ -110,7 +113,7 @@ impl Gateways {
                     identity_secret: secret_name(&name),
                     listen,
                     signer: self.signer_socket.clone().into(),
-                    registry: None,
+                    registry: self.registry.clone(),
                     // There is no other gateway for the devices to go to.
                     drain: Duration::ZERO,
                     health: Health::default(),

@@ -20,6 +20,7 @@ use wasmbed_streams::live::{self, LiveHub};
 use crate::api::Reached;
 use crate::arguments::{self, Output};
 use crate::state_folder::StateFolder;
+use crate::workers::registry;
 use crate::{key_files, print};
 use gateways::Gateways;
 use shutdown::shutdown;
@@ -36,6 +37,7 @@ pub(crate) async fn run(arguments: arguments::Up, output: Output) -> Result<()> 
 
 async fn run_here(arguments: arguments::Up, output: Output) -> Result<()> {
     let end = signals()?;
+    let registry = registry(&arguments.registry)?;
     let state = StateFolder::named_by(&arguments.state)?;
     state.create()?;
     let _lock = state.lock()?;
@@ -103,6 +105,7 @@ async fn run_here(arguments: arguments::Up, output: Output) -> Result<()> {
             fleet: arguments.fleet.clone(),
             ca: keys.gateway_ca,
             signer_socket: state.signer_socket(),
+            registry: registry.clone(),
             live: hub,
         }
         .run(told.clone()),
@@ -113,7 +116,7 @@ async fn run_here(arguments: arguments::Up, output: Output) -> Result<()> {
             namespace: arguments.fleet.clone(),
             cache: state.cache(),
             release_key: KeySource::Fixed(keys.release),
-            registry: None,
+            registry,
             builder: state.builder_socket().into(),
             replica: None,
             health: Health::default(),

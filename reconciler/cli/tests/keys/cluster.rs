@@ -60,7 +60,7 @@ impl Cluster {
     }
 
     /// As [`Cluster::start`], with arguments that name a registry for large modules.
-    pub fn start_with(registry: &[&str]) -> Self {
+    pub fn start_with(registry: &[String]) -> Self {
         // Another test of this process may have installed it.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let folder = tempfile::Builder::new().prefix("wasmbed-e2e-").tempdir().unwrap();
@@ -96,7 +96,7 @@ impl Cluster {
         this
     }
 
-    fn serve(&mut self, registry: &[&str]) {
+    fn serve(&mut self, registry: &[String]) {
         let url = self.repository.bare.display().to_string();
         self.repository
             .write("apps/ticker/Cargo.toml", "[package]\nname = \"ticker\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");

@@ -13,6 +13,8 @@ mod running;
 mod server;
 
 use cluster::{Cluster, Device, says};
+use repository::Repository;
+use running::{Up, text};
 use server::{AUTH, Server};
 
 const APPLICATION: &str = "\
@@ -23,6 +25,18 @@ spec:
   source: {path: apps/large}
   targetDevices: [own]
   config: {memoryLimit: 8Mi}
+";
+
+const ON_ONE_MACHINE: &str = "\
+apiVersion: wasmbed.io/v1
+kind: Gateway
+metadata: {name: gateway-1}
+spec: {}
+---
+apiVersion: wasmbed.github.io/v0
+kind: Device
+metadata: {name: own}
+spec: {mcuType: Host, gatewayId: gateway-1, emulation: {backend: host, running: true}}
 ";
 
 const SOURCE: &str = "\
@@ -46,33 +60,61 @@ fn noise() -> Vec<u8> {
     std::iter::repeat_with(&mut next).take(1_300_000).collect()
 }
 
-#[test]
-fn a_large_module_reaches_the_device_through_the_registry() {
+/// A registry with credentials, and the arguments that name both.
+fn registry() -> (Server, Vec<String>) {
     let server = Server::start(true);
     let credentials = server.folder.path().join("config.json");
     let entry = format!(r#"{{"auths": {{"{}": {{"auth": "{AUTH}"}}}}}}"#, server.address);
     std::fs::write(&credentials, entry).unwrap();
-    let repository = format!("{}/fleet/modules", server.address);
-    let cluster = Cluster::start_with(&[
+    let arguments = [
         "--registry",
-        &repository,
+        &format!("{}/fleet/modules", server.address),
         "--registry-credentials",
         credentials.to_str().unwrap(),
         "--registry-max-module",
         "4000000",
-    ]);
-    let device = Device::provision(&cluster);
-    let repository = &cluster.repository;
+    ];
+    let arguments = arguments.map(str::to_owned).to_vec();
+    (server, arguments)
+}
+
+fn write_application(repository: &Repository) {
     repository.write("large.yaml", APPLICATION);
     repository.write("apps/large/Cargo.toml", "[package]\nname = \"large\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
     repository.write("apps/large/src/main.rs", SOURCE);
     std::fs::write(repository.copy.join("apps/large/src/noise.bin"), noise()).unwrap();
+}
+
+#[test]
+fn a_large_module_reaches_the_device_through_the_registry() {
+    let (server, arguments) = registry();
+    let cluster = Cluster::start_with(&arguments);
+    let device = Device::provision(&cluster);
+    write_application(&cluster.repository);
     cluster.push(&device, "small");
     let (awake, mut log) = device.start();
     says(&mut log, "large 1300000");
     says(&mut log, "small");
     assert_eq!(server.large_blobs(), 1, "it lies there");
     assert!(awake.interrupt(), "a device ends well when asked");
+}
+
+#[test]
+fn on_one_machine_too_a_large_module_reaches_a_device_through_the_registry() {
+    let (server, arguments) = registry();
+    let folder = tempfile::Builder::new().prefix("wasmbed-e2e-").tempdir().unwrap();
+    let repository = Repository::create(folder.path());
+    repository.write("fleet.yaml", ON_ONE_MACHINE);
+    write_application(&repository);
+    repository.push("A large application");
+    let up = Up::start_with(&folder.path().join("state"), |command| {
+        command.arg("--repo").arg(&repository.bare).args(&arguments);
+    });
+    let mut logs = up.logs("large");
+    logs.out.next("it runs", |line| text(line).filter(|text| text.starts_with("large 1300000 ")));
+    assert_eq!(server.large_blobs(), 1, "it lies there");
+    drop(logs);
+    assert!(up.process.interrupt(), "it ends well");
 }
 
 #[test]
