@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use super::lines::wait_for;
 use super::repository::Repository;
 use super::running::{Running, Up, text};
+use super::source;
 
 const GATEWAY: &str = "\
 apiVersion: wasmbed.io/v1
@@ -49,10 +50,7 @@ pub fn application(name: &str, devices: &[&str], more: &str) -> String {
 
 /// Prints its word and a number, ten times a second.
 pub fn ticker(word: &str) -> String {
-    format!(
-        "fn main() {{\n    for number in 0u32.. {{\n        println!(\"{word} {{number}}\");\n        \
-         wasmbed::sleep(core::time::Duration::from_millis(100));\n    }}\n}}\n"
-    )
+    source::ticker(word, 100)
 }
 
 impl Fleet {
@@ -169,9 +167,7 @@ impl Fleet {
 
 fn write_application(repository: &Repository, name: &str, declaration: &str, source: &str) {
     // With the usual stack of 4 KiB it is too large for netduinoplus2, and the builder says so.
-    let manifest = format!(
-        "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[package.metadata.wasmbed]\nstack = \"1K\"\n"
-    );
+    let manifest = source::manifest(name) + "\n[package.metadata.wasmbed]\nstack = \"1K\"\n";
     repository.write(&format!("{name}.yaml"), declaration);
     repository.write(&format!("apps/{name}/Cargo.toml"), &manifest);
     repository.write(&format!("apps/{name}/src/main.rs"), source);

@@ -32,5 +32,8 @@ mod repository;
 #[path = "../first_light/running.rs"]
 mod running;
 #[allow(dead_code)]
+#[path = "../first_light/source.rs"]
+mod source;
+#[allow(dead_code)]
 #[path = "../first_light/way.rs"]
 mod way;

@@ -26,3 +26,5 @@ mod repository;
 #[allow(dead_code)]
 #[path = "../first_light/running.rs"]
 mod running;
+#[path = "../first_light/source.rs"]
+mod source;

@@ -18,6 +18,7 @@ use crate::on_kubernetes::OnKubernetes;
 use crate::pod::Pod;
 use crate::repository::Repository;
 use crate::running::{Running, program};
+use crate::source::{manifest, ticker};
 
 const DEVICES: [&str; 3] = ["one", "two", "three"];
 const DECLARED: &str = "\
@@ -153,9 +154,8 @@ impl Story {
     fn begin(admin: Client, repository: Repository, keys: &Path, address: &str, folder: &Path) -> Self {
         repository.write("gateway.yaml", DECLARED);
         repository.write("ticker.yaml", TICKER);
-        repository
-            .write("apps/ticker/Cargo.toml", "[package]\nname = \"ticker\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
-        repository.write("apps/ticker/src/main.rs", &ticker("one"));
+        repository.write("apps/ticker/Cargo.toml", &manifest("ticker"));
+        repository.write("apps/ticker/src/main.rs", &ticker("one", 100));
         let mut devices = Vec::new();
         for name in DEVICES {
             let at = folder.join("devices").join(name);
@@ -183,7 +183,7 @@ impl Story {
 
     /// Has the application say another word, and pushes that.
     fn say(&self, word: &str) {
-        self.repository.write("apps/ticker/src/main.rs", &ticker(word));
+        self.repository.write("apps/ticker/src/main.rs", &ticker(word, 100));
         self.repository.push(&format!("Say {word}"));
     }
 
@@ -273,12 +273,4 @@ async fn sum(pods: &[Pod], metric: &str) -> f64 {
         sum += lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum::<f64>();
     }
     sum
-}
-
-/// Prints its word and a number, ten times a second.
-fn ticker(word: &str) -> String {
-    format!(
-        "fn main() {{\n    for number in 0u32.. {{\n        println!(\"{word} {{number}}\");\n        \
-         wasmbed::sleep(core::time::Duration::from_millis(100));\n    }}\n}}\n"
-    )
 }

@@ -6,6 +6,7 @@ use super::count::Count;
 use super::lines::{Lines, wait_for};
 use super::repository::Repository;
 use super::running::{Running, Up, program};
+use super::source::manifest;
 use super::way::Way;
 
 const FLEET: &str = "\
@@ -63,7 +64,7 @@ fn address(up: &Up) -> String {
 fn a_download_that_power_loss_interrupts_is_taken_up_again() {
     let folder = tempfile::Builder::new().prefix("wasmbed-e2e-").tempdir().unwrap();
     let repository = Repository::create(folder.path());
-    repository.write("apps/large/Cargo.toml", "[package]\nname = \"large\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
+    repository.write("apps/large/Cargo.toml", &manifest("large"));
     let push = |word: &str| {
         repository.write("apps/large/src/main.rs", &large(word));
         repository.push(&format!("Say {word}"));

@@ -12,5 +12,6 @@ mod kubectl;
 mod lines;
 mod repository;
 mod running;
+mod source;
 mod story;
 mod way;

@@ -12,6 +12,7 @@ use super::kubectl::Kubectl;
 use super::lines::{Lines, wait_for};
 use super::repository::Repository;
 use super::running::{Halted, Running, Up, has_ended, program, signal, text};
+use super::source::{manifest, ticker};
 
 const FLEET: &str = "\
 apiVersion: wasmbed.io/v1
@@ -60,18 +61,6 @@ spec:
   source: {path: apps/other}
   targetDevices: [first]
 ";
-
-/// Prints its word and a number, twenty times a second.
-fn ticker(word: &str) -> String {
-    format!(
-        "fn main() {{\n    for number in 0u32.. {{\n        println!(\"{word} {{number}}\");\n        \
-         wasmbed::sleep(core::time::Duration::from_millis(50));\n    }}\n}}\n"
-    )
-}
-
-fn manifest(name: &str) -> String {
-    format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
-}
 
 /// One thing that happens, and what it shows.
 type Step = (&'static str, fn(&mut Story));
@@ -126,7 +115,7 @@ impl Story {
         repository.write("other.yaml", OTHER);
         for (name, word) in [("ticker", "one"), ("other", "neighbour")] {
             repository.write(&format!("apps/{name}/Cargo.toml"), &manifest(name));
-            repository.write(&format!("apps/{name}/src/main.rs"), &ticker(word));
+            repository.write(&format!("apps/{name}/src/main.rs"), &ticker(word, 50));
         }
         repository.push("The fleet");
         let state = folder.join("s");
@@ -177,7 +166,7 @@ impl Story {
 
     /// Makes the ticker say another word, and pushes that.
     fn say(&mut self, word: &'static str) -> String {
-        self.repository.write("apps/ticker/src/main.rs", &ticker(word));
+        self.repository.write("apps/ticker/src/main.rs", &ticker(word, 50));
         self.word = word;
         self.repository.push(&format!("Say {word}"))
     }

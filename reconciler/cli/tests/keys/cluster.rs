@@ -15,6 +15,7 @@ use wasmbed_keys::{KeySource, SecretPlace, assignment_secret};
 use super::lines::{Lines, wait_for};
 use super::repository::Repository;
 use super::running::{Running, program};
+use super::source::{manifest, ticker};
 
 pub const FLEET: &str = "north";
 pub const SYSTEM: &str = "wasmbed-system";
@@ -98,8 +99,7 @@ impl Cluster {
 
     fn serve(&mut self, registry: &[String]) {
         let url = self.repository.bare.display().to_string();
-        self.repository
-            .write("apps/ticker/Cargo.toml", "[package]\nname = \"ticker\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
+        self.repository.write("apps/ticker/Cargo.toml", &manifest("ticker"));
         self.repository.write("fleet.yaml", DECLARATIONS.split("---").next().unwrap());
         self.repository.push("A gateway");
         let fleet = json!({
@@ -178,11 +178,7 @@ impl Cluster {
     /// Declares the device and has the application say a word, again and again.
     pub fn push(&self, device: &Device, word: &str) {
         self.repository.write("fleet.yaml", &DECLARATIONS.replace("KEY", &device.key));
-        let source = format!(
-            "fn main() {{\n    for number in 0u32.. {{\n        println!(\"{word} {{number}}\");\n        \
-             wasmbed::sleep(core::time::Duration::from_millis(50));\n    }}\n}}\n"
-        );
-        self.repository.write("apps/ticker/src/main.rs", &source);
+        self.repository.write("apps/ticker/src/main.rs", &ticker(word, 50));
         self.repository.push(&format!("Say {word}"));
     }
 

@@ -12,4 +12,6 @@ mod repository;
 mod rotation;
 #[path = "../first_light/running.rs"]
 mod running;
+#[path = "../first_light/source.rs"]
+mod source;
 mod theft;

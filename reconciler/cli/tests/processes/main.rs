@@ -11,4 +11,6 @@ mod lines;
 mod repository;
 #[path = "../first_light/running.rs"]
 mod running;
+#[path = "../first_light/source.rs"]
+mod source;
 mod tenant;

@@ -11,11 +11,14 @@ mod repository;
 mod running;
 #[path = "../../../registry/tests/docker_registry/server.rs"]
 mod server;
+#[path = "../first_light/source.rs"]
+mod source;
 
 use cluster::{Cluster, Device, says};
 use repository::Repository;
 use running::{Up, text};
 use server::{AUTH, Server};
+use source::manifest;
 
 const APPLICATION: &str = "\
 apiVersion: wasmbed.github.io/v1alpha1
@@ -80,7 +83,7 @@ fn registry() -> (Server, Vec<String>) {
 
 fn write_application(repository: &Repository) {
     repository.write("large.yaml", APPLICATION);
-    repository.write("apps/large/Cargo.toml", "[package]\nname = \"large\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
+    repository.write("apps/large/Cargo.toml", &manifest("large"));
     repository.write("apps/large/src/main.rs", SOURCE);
     std::fs::write(repository.copy.join("apps/large/src/noise.bin"), noise()).unwrap();
 }
