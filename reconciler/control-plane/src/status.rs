@@ -65,11 +65,13 @@ pub(crate) struct ApiError {
     pub(crate) reason: &'static str,
     pub(crate) message: String,
     pub(crate) details: Option<Value>,
+    /// A token with which a list can go on all the same.
+    pub(crate) continue_token: Option<String>,
 }
 
 impl ApiError {
     fn new(code: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: None }
+        Self { code, reason, message: message.into(), details: None, continue_token: None }
     }
 
     fn about(mut self, resource: &Resource, name: &str) -> Self {
@@ -271,7 +273,16 @@ impl ApiError {
         error
     }
 
-    /// What a watch or a continued list asked for has left the history.
+    /// The rest of a list of a version that has left the history; `rest` gives it as it is now.
+    pub(crate) fn expired_list(rest: String) -> Self {
+        let message = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the \
+                       continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing \
+                       with the provided token results in an inconsistent list - objects that were created, modified, or deleted between \
+                       the time the first chunk was returned and now may show up in the list.";
+        Self { continue_token: Some(rest), ..Self::expired(message) }
+    }
+
+    /// What a watch or a list asked for has left the history.
     pub(crate) fn expired(message: impl Into<String>) -> Self {
         Self::new(StatusCode::GONE, "Expired", message)
     }
@@ -304,10 +315,14 @@ impl ApiError {
 
     /// The `Status` object.
     pub(crate) fn status(&self) -> Value {
+        let metadata = match &self.continue_token {
+            Some(token) => json!({"continue": token}),
+            None => json!({}),
+        };
         let mut status = json!({
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": metadata,
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,

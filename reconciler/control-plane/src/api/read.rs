@@ -157,7 +157,7 @@ pub(crate) fn list(
 ) -> Result<Response<ResponseBody>, ApiError> {
     let filter = Filter::new(path, options)?;
     let page = page(shared, path, options, &filter)?;
-    let next = page.next.as_ref().map(|last| token(page.version, last));
+    let next = page.next.as_ref().map(|last| token(Some(page.version), last));
     let remaining = (filter.is_all() && page.next.is_some()).then_some(page.remaining);
     list_response(&path.resource, &page.objects, page.version, next, remaining, accepted, options)
 }
@@ -183,7 +183,7 @@ pub(crate) fn page(shared: &Shared, path: &ObjectPath, options: &Options, filter
         }
         let (version, key) = read_token(&options.continue_token)?;
         start = key;
-        request.at = Some(version);
+        request.at = version;
         request.after = Some(&start);
     }
     let kind = path.resource.storage;
@@ -207,15 +207,12 @@ pub(crate) fn page(shared: &Shared, path: &ObjectPath, options: &Options, filter
                 remaining: 0,
             });
         }
-        state
-            .page(kind, &request, |key, object| filter.keeps(key, object))
-            .map_err(|_| {
-                ApiError::expired(if options.continue_token.is_empty() {
-                    "The resourceVersion for the provided list is too old."
-                } else {
-                    "The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter."
-                })
-            })
+        state.page(kind, &request, |key, object| filter.keeps(key, object)).map_err(|_| {
+            request.after.map_or_else(
+                || ApiError::expired("The resourceVersion for the provided list is too old."),
+                |start| ApiError::expired_list(token(None, start)),
+            )
+        })
     })
 }
 
@@ -247,18 +244,22 @@ fn check_list(options: &Options) -> Result<(), ApiError> {
     if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid_options("ListOptions", &causes)) }
 }
 
-fn token(version: u64, last: &str) -> String {
+/// What a list goes on with after `last`: at a version, or as things are then.
+fn token(version: Option<u64>, last: &str) -> String {
+    let version = version.map_or(json!(-1), |version| json!(version));
     let token = json!({"v": "meta.k8s.io/v1", "rv": version, "start": last});
     URL_SAFE_NO_PAD.encode(token.to_string())
 }
 
-fn read_token(token: &str) -> Result<(u64, String), ApiError> {
+fn read_token(token: &str) -> Result<(Option<u64>, String), ApiError> {
     let broken = || ApiError::bad_request("continue key is not valid: it was not given by this server");
     let bytes = URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')).map_err(|_| broken())?;
     let json: Value = serde_json::from_slice(&bytes).map_err(|_| broken())?;
-    match (json["rv"].as_u64(), json["start"].as_str()) {
-        (Some(version), Some(start)) => Ok((version, start.to_owned())),
-        _ => Err(broken()),
+    let start = json["start"].as_str().ok_or_else(broken)?.to_owned();
+    match json["rv"].as_i64() {
+        Some(-1) => Ok((None, start)),
+        Some(version) => Ok((Some(u64::try_from(version).map_err(|_| broken())?), start)),
+        None => Err(broken()),
     }
 }
 

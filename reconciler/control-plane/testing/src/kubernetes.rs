@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -32,6 +33,8 @@ pub struct Options {
     pub durable: bool,
     /// Whether every request is noted in [`Kubernetes::audit_log`].
     pub audit: bool,
+    /// How long it remembers what was, in whole seconds: up to twice that; five minutes, as it does on a cluster, if none.
+    pub compaction: Option<Duration>,
     /// The folder in which it makes its own; the system's for temporary files if none. It says on which disk etcd writes.
     pub within: Option<PathBuf>,
 }
@@ -95,7 +98,7 @@ impl Kubernetes {
         let mut etcd = Process::start("etcd", &programs.path("etcd"), &arguments, &at, &mut keeper)?;
         etcd.ready(async || TcpStream::connect((Ipv4Addr::LOCALHOST, client)).await.is_ok()).await?;
 
-        let arguments = api_server(&at, client, port, options.audit).map_err(failed)?;
+        let arguments = api_server(&at, client, port, options).map_err(failed)?;
         let api_server =
             Process::start("kube-apiserver", &programs.path("kube-apiserver"), &arguments, &at, &mut keeper)?;
         let server = format!("https://127.0.0.1:{port}");
@@ -252,7 +255,7 @@ fn etcd(folder: &Path, client: u16, peer: u16, durable: bool) -> Vec<String> {
     ])
 }
 
-fn api_server(folder: &Path, etcd: u16, port: u16, audit: bool) -> std::io::Result<Vec<String>> {
+fn api_server(folder: &Path, etcd: u16, port: u16, options: &Options) -> std::io::Result<Vec<String>> {
     let file = |name: &str| folder.join(name).display().to_string();
     let mut arguments = flags(&[
         ("etcd-servers", format!("http://127.0.0.1:{etcd}")),
@@ -270,7 +273,10 @@ fn api_server(folder: &Path, etcd: u16, port: u16, audit: bool) -> std::io::Resu
         // No pod here reaches the API by the Service `kubernetes`.
         ("endpoint-reconciler-type", "none".into()),
     ]);
-    if audit {
+    if let Some(interval) = options.compaction {
+        arguments.push(format!("--etcd-compaction-interval={}s", interval.as_secs()));
+    }
+    if options.audit {
         let policy =
             "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules:\n- level: Metadata\n";
         std::fs::write(folder.join("audit.yaml"), policy)?;
