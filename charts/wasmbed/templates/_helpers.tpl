@@ -219,22 +219,36 @@ readinessProbe:
 {{- if .secret }}
 - --registry-credentials=/etc/wasmbed/registry/config.json
 {{- end }}
+{{- if .registry.ca.configMap }}
+- --registry-ca=/etc/wasmbed/registry/ca.crt
+{{- end }}
 {{- end -}}
 {{- end }}
 
 {{- define "wasmbed.registryMount" -}}
-{{- if and .registry.repository .secret -}}
+{{- if and .registry.repository (or .secret .registry.ca.configMap) -}}
 - {name: registry, mountPath: /etc/wasmbed/registry, readOnly: true}
 {{- end -}}
 {{- end }}
 
 {{- define "wasmbed.registryVolume" -}}
-{{- if and .registry.repository .secret -}}
+{{- if and .registry.repository (or .secret .registry.ca.configMap) -}}
 - name: registry
-  secret:
-    secretName: {{ .secret }}
+  projected:
     defaultMode: 288 # 0440
-    items: [{key: {{ .registry.credentialsKey }}, path: config.json}]
+    sources:
+      {{- if .secret }}
+      - secret:
+          name: {{ .secret }}
+          items: [{key: {{ .registry.credentialsKey }}, path: config.json}]
+      {{- end }}
+      {{- with .registry.ca }}
+      {{- if .configMap }}
+      - configMap:
+          name: {{ .configMap }}
+          items: [{key: {{ .key }}, path: ca.crt}]
+      {{- end }}
+      {{- end }}
 {{- end -}}
 {{- end }}
 

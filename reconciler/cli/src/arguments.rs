@@ -476,6 +476,10 @@ pub(crate) struct RegistryArguments {
     /// A docker configuration (config.json) with a name and a password for it, read for each module [default: anonymous]
     #[arg(long, env = "WASMBED_REGISTRY_CREDENTIALS", value_name = "FILE", requires = "registry")]
     pub registry_credentials: Option<PathBuf>,
+    /// The CA certificates (PEM) that know it besides those of this machine, read for each module; with them it is HTTPS on
+    /// loopback too
+    #[arg(long, env = "WASMBED_REGISTRY_CA", value_name = "FILE", requires = "registry")]
+    pub registry_ca: Option<PathBuf>,
     /// The most bytes that a module may have in it
     #[arg(
         long, env = "WASMBED_REGISTRY_MAX_MODULE", value_name = "BYTES", default_value_t = MAX_MODULE, requires = "registry",

@@ -44,14 +44,15 @@ pub(crate) fn connector(
 /// The registry of large modules, if the arguments name one.
 ///
 /// # Errors
-/// When what they name is no repository, or its credentials are not there.
+/// When what they name is no repository, or a file that they name is not there.
 pub(crate) fn registry(arguments: &RegistryArguments) -> Result<Option<Registry>> {
     let Some(repository) = arguments.registry.clone() else { return Ok(None) };
-    let credentials = arguments.registry_credentials.clone();
-    if let Some(file) = &credentials {
-        std::fs::metadata(file).with_context(|| format!("--registry-credentials {} cannot be read", file.display()))?;
+    let (credentials, ca) = (arguments.registry_credentials.clone(), arguments.registry_ca.clone());
+    for (flag, file) in [("--registry-credentials", &credentials), ("--registry-ca", &ca)] {
+        let Some(file) = file else { continue };
+        std::fs::metadata(file).with_context(|| format!("{flag} {} cannot be read", file.display()))?;
     }
-    let options = RegistryOptions { repository, credentials, max_module: arguments.registry_max_module };
+    let options = RegistryOptions { repository, ca, credentials, max_module: arguments.registry_max_module };
     Ok(Some(Registry::new(options)?))
 }
 

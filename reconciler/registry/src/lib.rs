@@ -5,6 +5,7 @@
 //! its bytes have that digest: the registry is no more believed than a gateway is.
 
 mod bounded;
+mod ca;
 mod credentials;
 mod registry;
 

@@ -14,7 +14,7 @@ use sha2::Digest as _;
 use wasmbed_api::Digest;
 
 use crate::bounded::Bounded;
-use crate::{MAX_MODULE, credentials};
+use crate::{MAX_MODULE, ca, credentials};
 
 /// What the configuration of the artifact is, by the Wasm OCI artifact layout.
 const CONFIG: &str = "application/vnd.wasm.config.v0+json";
@@ -28,8 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Where large modules lie.
 #[derive(Clone, Debug)]
 pub struct RegistryOptions {
-    /// `HOST[:PORT]/REPOSITORY`, without tag or digest. Over HTTPS, except on a loopback address.
+    /// `HOST[:PORT]/REPOSITORY`, without tag or digest. Over HTTPS, except on a loopback address without [`ca`](Self::ca).
     pub repository: String,
+    /// CA certificates (PEM) by which the registry may be known besides the machine's own, read anew each time.
+    pub ca: Option<PathBuf>,
     /// A docker configuration with credentials, read anew each time; anonymous without one.
     pub credentials: Option<PathBuf>,
     /// The most bytes a module may have; no more than [`MAX_MODULE`].
@@ -50,6 +52,9 @@ pub enum RegistryError {
     /// The credentials cannot be had.
     #[error("the credentials of the registry: {0}")]
     Credentials(String),
+    /// The CA certificates cannot be had.
+    #[error("the CA certificates of the registry: {0}")]
+    Ca(String),
     /// A module is larger than one may be.
     #[error("the module has {size} bytes and may have {most}")]
     TooLarge {
@@ -177,12 +182,18 @@ impl Registry {
         let auth = credentials::of(self.0.options.credentials.as_deref(), registry)
             .await
             .map_err(RegistryError::Credentials)?;
-        let protocol = match is_loopback(registry) {
+        let ca = self.0.options.ca.as_deref();
+        let protocol = match is_loopback(registry) && ca.is_none() {
             true => ClientProtocol::HttpsExcept(vec![registry.to_owned()]),
             false => ClientProtocol::Https,
         };
+        let extra_root_certificates = match ca {
+            Some(file) => ca::certificates(file).await.map_err(RegistryError::Ca)?,
+            None => Vec::new(),
+        };
         let config = ClientConfig {
             protocol,
+            extra_root_certificates,
             read_timeout: Some(PATIENCE),
             connect_timeout: Some(PATIENCE),
             user_agent: "wasmbed",
@@ -231,7 +242,12 @@ mod tests {
     use super::*;
 
     fn at(repository: &str) -> Result<Registry, RegistryError> {
-        Registry::new(RegistryOptions { repository: repository.to_owned(), credentials: None, max_module: u64::MAX })
+        Registry::new(RegistryOptions {
+            repository: repository.to_owned(),
+            ca: None,
+            credentials: None,
+            max_module: u64::MAX,
+        })
     }
 
     #[test]

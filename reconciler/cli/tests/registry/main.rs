@@ -65,7 +65,7 @@ fn noise() -> Vec<u8> {
 
 /// A registry with credentials, and the arguments that name both.
 fn registry() -> (Server, Vec<String>) {
-    let server = Server::start(true);
+    let server = Server::start_with_tls(true);
     let credentials = server.folder.path().join("config.json");
     let entry = format!(r#"{{"auths": {{"{}": {{"auth": "{AUTH}"}}}}}}"#, server.address);
     std::fs::write(&credentials, entry).unwrap();
@@ -74,6 +74,8 @@ fn registry() -> (Server, Vec<String>) {
         &format!("{}/fleet/modules", server.address),
         "--registry-credentials",
         credentials.to_str().unwrap(),
+        "--registry-ca",
+        server.ca.as_ref().unwrap().to_str().unwrap(),
         "--registry-max-module",
         "4000000",
     ];
@@ -132,6 +134,8 @@ fn a_component_that_cannot_use_its_registry_says_so_at_once() {
     assert!(no_host.contains("name the host, as in registry.example.org/team/modules"), "{no_host}");
     let no_file = said(&["--registry", "r.example/m", "--registry-credentials", "/nowhere/config.json"]);
     assert!(no_file.contains("--registry-credentials /nowhere/config.json cannot be read"), "{no_file}");
+    let no_ca = said(&["--registry", "r.example/m", "--registry-ca", "/nowhere/ca.crt"]);
+    assert!(no_ca.contains("--registry-ca /nowhere/ca.crt cannot be read"), "{no_ca}");
     let alone = said(&["--registry-credentials", "/nowhere/config.json"]);
     assert!(alone.contains("--registry <HOST/REPOSITORY>"), "{alone}");
     let beyond = said(&["--registry", "r.example/m", "--registry-max-module", "16777217"]);

@@ -43,6 +43,25 @@ async fn a_module_is_pushed_and_fetched_by_its_digest_and_pushing_again_changes_
 }
 
 #[tokio::test]
+async fn a_registry_with_a_certificate_of_an_own_ca_is_known_by_that_alone() {
+    let server = Server::start_with_tls(false);
+    let (digest, bytes) = module();
+    let registry = server.registry(None);
+    registry.push(&digest, bytes.clone()).await.unwrap();
+    assert_eq!(registry.pull(&digest).await.unwrap(), bytes);
+
+    let another = Server::start_with_tls(false);
+    std::fs::copy(another.ca.as_ref().unwrap(), server.ca.as_ref().unwrap()).unwrap();
+    let error = registry.pull(&digest).await.unwrap_err().to_string();
+    assert!(error.contains("certificate"), "{error}");
+    for (content, why) in [("", "there is no certificate (PEM) in it"), ("-----BEGIN CERTIFICATE-----\n%", "no PEM")] {
+        std::fs::write(server.ca.as_ref().unwrap(), content).unwrap();
+        let error = registry.pull(&digest).await.unwrap_err().to_string();
+        assert!(error.contains("ca.crt: ") && error.contains(why), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_registry_that_lies_or_is_too_generous_is_not_believed() {
     let server = Server::start(false);
     let registry = server.registry(None);

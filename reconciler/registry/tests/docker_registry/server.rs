@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use wasmbed_api::Digest;
 use wasmbed_registry::{Registry, RegistryOptions};
 
@@ -16,11 +17,22 @@ pub const AUTH: &str = "d2FzbWJlZDpzM2NyZXQ=";
 pub struct Server {
     child: Child,
     pub address: String,
+    /// The certificate of the authority that knows it, if it speaks TLS.
+    pub ca: Option<PathBuf>,
     pub folder: tempfile::TempDir,
 }
 
 impl Server {
     pub fn start(asks: bool) -> Self {
+        Self::start_with(asks, false)
+    }
+
+    /// One that speaks TLS, with a certificate of an authority of its own.
+    pub fn start_with_tls(asks: bool) -> Self {
+        Self::start_with(asks, true)
+    }
+
+    fn start_with(asks: bool, tls: bool) -> Self {
         // Another test of this process may have installed it.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
@@ -32,6 +44,16 @@ impl Server {
         );
         if asks {
             config.push_str(&format!("auth: {{htpasswd: {{realm: fleet, path: {}}}}}\n", users.display()));
+        }
+        let ca = tls.then(|| certificates(folder.path()));
+        if tls {
+            let file = |name: &str| folder.path().join(name).display().to_string();
+            let http = format!(
+                "http: {{addr: '127.0.0.1:0', tls: {{certificate: {}, key: {}}},",
+                file("server.crt"),
+                file("server.key")
+            );
+            config = config.replace("http: {addr: '127.0.0.1:0',", &http);
         }
         std::fs::write(folder.path().join("config.yml"), config).unwrap();
         let mut child = Command::new("docker-registry")
@@ -47,13 +69,13 @@ impl Server {
         let address = lines.by_ref().map_while(Result::ok).find_map(said).expect("it says where it listens");
         // What it says later must go somewhere.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address, folder }
+        Self { child, address, ca, folder }
     }
 
     pub fn registry(&self, credentials: Option<&Path>) -> Registry {
         let repository = format!("{}/fleet/modules", self.address);
         let credentials = credentials.map(Path::to_owned);
-        Registry::new(RegistryOptions { repository, credentials, max_module: 4 << 20 }).unwrap()
+        Registry::new(RegistryOptions { repository, ca: self.ca.clone(), credentials, max_module: 4 << 20 }).unwrap()
     }
 
     fn blobs(&self) -> PathBuf {
@@ -72,6 +94,22 @@ impl Server {
         let blobs = prefixes.flat_map(|prefix| std::fs::read_dir(prefix.path()).unwrap().flatten());
         blobs.filter(|blob| blob.path().join("data").metadata().is_ok_and(|data| data.len() > 1_000_000)).count()
     }
+}
+
+/// Writes the server's certificate and key; gives the file of the authority that signed it.
+fn certificates(folder: &Path) -> PathBuf {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "a company's own CA");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let file = folder.join("ca.crt");
+    std::fs::write(&file, params.self_signed(&key).unwrap().pem()).unwrap();
+    let issuer = Issuer::new(params, key);
+    let key = KeyPair::generate().unwrap();
+    let server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    std::fs::write(folder.join("server.crt"), server.signed_by(&key, &issuer).unwrap().pem()).unwrap();
+    std::fs::write(folder.join("server.key"), key.serialize_pem()).unwrap();
+    file
 }
 
 impl Drop for Server {
