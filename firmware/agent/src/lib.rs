@@ -13,6 +13,7 @@ mod event;
 mod library;
 mod link;
 mod map;
+pub mod memory;
 mod outbox;
 mod provisioning;
 pub mod region;

@@ -3,9 +3,7 @@ use std::time::Instant;
 
 use mio::{Registry, Token};
 use rand_core::{OsRng, RngCore};
-use wasmbed_agent::{
-    Action, Agent, ApplicationEvent, Board, EntropyFailed, Event, Level, MAX_APPLICATIONS, StartApplication,
-};
+use wasmbed_agent::{Action, Agent, ApplicationEvent, Board, EntropyFailed, Event, Level, StartApplication};
 
 use crate::applications::Applications;
 use crate::connection::{Connection, News};
@@ -50,7 +48,7 @@ impl Device {
                     features: ["wasm32", "gpio-simulated", "adc-simulated", "network"].map(String::from).to_vec(),
                 },
                 geometry,
-                max_applications: MAX_APPLICATIONS,
+                memory_for_applications: usize::MAX,
                 entropy,
             },
             now,

@@ -1,10 +1,7 @@
 //! The functions of WASI preview 1 that languages link to print, tell time, sleep, draw random bytes, read arguments and
 //! environment, and exit. There are no files: descriptors 1 and 2 are the log, 0 is closed, and nothing is preopened.
 
-use alloc::borrow::ToOwned;
-use alloc::format;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -152,52 +149,54 @@ pub(crate) fn random_get(session: &mut Session, guest: &mut Guest<'_>) -> Answer
 
 /// `args_sizes_get(argc, argv_buf_size) -> errno`
 pub(crate) fn args_sizes_get(session: &mut Session, guest: &mut Guest<'_>) -> Answer {
-    Answer::errno(put_sizes(guest, &arguments(session)))
+    Answer::errno(put_sizes(guest, arguments(session)))
 }
 
 /// `args_get(argv, argv_buf) -> errno`
 pub(crate) fn args_get(session: &mut Session, guest: &mut Guest<'_>) -> Answer {
-    Answer::errno(put_strings(guest, &arguments(session)))
+    Answer::errno(put_strings(guest, arguments(session)))
 }
 
 /// `environ_sizes_get(count, buf_size) -> errno`
 pub(crate) fn environ_sizes_get(session: &mut Session, guest: &mut Guest<'_>) -> Answer {
-    Answer::errno(put_sizes(guest, &environment(session)))
+    Answer::errno(put_sizes(guest, environment(session)))
 }
 
 /// `environ_get(environ, environ_buf) -> errno`
 pub(crate) fn environ_get(session: &mut Session, guest: &mut Guest<'_>) -> Answer {
-    Answer::errno(put_strings(guest, &environment(session)))
+    Answer::errno(put_strings(guest, environment(session)))
 }
 
-fn arguments(session: &Session) -> Vec<String> {
-    let mut arguments = vec![PROGRAM.to_owned()];
-    arguments.extend(session.args.iter().cloned());
-    arguments
+/// A string in three parts, so that none has to be put together in the device's own memory.
+type Parts<'a> = [&'a str; 3];
+
+fn arguments(session: &Session) -> impl Iterator<Item = Parts<'_>> + Clone {
+    core::iter::once(PROGRAM).chain(session.args.iter().map(String::as_str)).map(|argument| [argument, "", ""])
 }
 
-fn environment(session: &Session) -> Vec<String> {
-    session.env.iter().map(|(name, value)| format!("{name}={value}")).collect()
+fn environment(session: &Session) -> impl Iterator<Item = Parts<'_>> + Clone {
+    session.env.iter().map(|(name, value)| [name.as_str(), "=", value.as_str()])
 }
 
 /// Writes how many strings there are and how many bytes they take, each with a 0 after it.
-fn put_sizes(guest: &mut Guest<'_>, strings: &[String]) -> Result<(), Errno> {
-    let bytes: usize = strings.iter().map(|string| string.len() + 1).sum();
+fn put_sizes<'a>(guest: &mut Guest<'_>, strings: impl Iterator<Item = Parts<'a>> + Clone) -> Result<(), Errno> {
+    let bytes: usize = strings.clone().map(|parts| parts.map(str::len).iter().sum::<usize>() + 1).sum();
     let size = |n: usize| u32::try_from(n).map_err(|_| Errno::MSGSIZE);
-    guest.write(guest.u32(0), &size(strings.len())?.to_le_bytes())?;
+    guest.write(guest.u32(0), &size(strings.count())?.to_le_bytes())?;
     guest.write(guest.u32(1), &size(bytes)?.to_le_bytes())
 }
 
 /// Writes the strings one after another, and a table of pointers to them.
-fn put_strings(guest: &mut Guest<'_>, strings: &[String]) -> Result<(), Errno> {
+fn put_strings<'a>(guest: &mut Guest<'_>, strings: impl Iterator<Item = Parts<'a>>) -> Result<(), Errno> {
     let (mut table, mut at) = (guest.u32(0), guest.u32(1));
-    for string in strings {
+    for parts in strings {
         guest.write(table, &at.to_le_bytes())?;
-        guest.write(at, string.as_bytes())?;
-        let length = u32::try_from(string.len()).map_err(|_| Errno::MSGSIZE)?;
-        let end = after(at, length)?;
-        guest.write(end, &[0])?;
-        at = after(end, 1)?;
+        for part in parts {
+            guest.write(at, part.as_bytes())?;
+            at = after(at, u32::try_from(part.len()).map_err(|_| Errno::MSGSIZE)?)?;
+        }
+        guest.write(at, &[0])?;
+        at = after(at, 1)?;
         table = after(table, 4)?;
     }
     Ok(())

@@ -106,6 +106,11 @@ pub struct Writer {
 }
 
 impl Writer {
+    /// One that allocates once, if no more than so many bytes are written.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { out: Vec::with_capacity(bytes), error: None }
+    }
+
     /// What was written, if no field broke its bound and the whole is at most `max` bytes.
     pub(crate) fn finish(self, max: usize) -> Result<Vec<u8>, EncodeError> {
         if let Some(error) = self.error {

@@ -9,6 +9,7 @@ use wasmbed_protocol::{Assignment, KeySet, Release};
 
 use super::Agent;
 use super::durable::Purpose;
+use crate::library::Known;
 use crate::store::{ApplicationRecord, Digest, Report};
 
 impl Agent {
@@ -18,12 +19,13 @@ impl Agent {
         if let Some(epoch) = self.stored_epoch() {
             self.trust.epoch = epoch;
         }
-        let releases: Vec<(Digest, Release)> = self
+        let releases: Vec<(Digest, Known)> = self
             .store
             .releases()
             .filter_map(|(digest, cose)| {
                 let (name, release) = Release::read_unverified(cose).ok()?;
-                (name.0 == digest && release.fleet == self.trust.fleet).then_some((digest, release))
+                let is_ours = name.0 == digest && release.fleet == self.trust.fleet;
+                is_ours.then(|| (digest, Known::of(&release, cose.len())))
             })
             .collect();
         for (digest, release) in releases {
@@ -70,7 +72,7 @@ impl Agent {
         self.changed = true;
         if let Some(assignment) = self.stored_assignment() {
             self.assigned = Some(assignment.entries.clone());
-            self.supervisor.assign(&assignment.entries, self.now);
+            self.supervisor.assign(&assignment.entries, self.room(&assignment.entries), self.now);
         }
     }
 

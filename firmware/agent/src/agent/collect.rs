@@ -4,7 +4,6 @@ use alloc::vec::Vec;
 
 use super::Agent;
 use super::durable::Purpose;
-use crate::library::program;
 use crate::store::{Digest, Key};
 
 impl Agent {
@@ -16,8 +15,8 @@ impl Agent {
         let mut needed = self.supervisor.needed();
         let mut all_known = true;
         for (_, release) in self.supervisor.wanted() {
-            match self.library.release(&release).and_then(program) {
-                Some(program) => needed.modules.push(program.digest.0),
+            match self.library.release(&release).and_then(|known| known.program) {
+                Some(program) => needed.modules.push(program.digest),
                 None => all_known = false,
             }
         }

@@ -114,7 +114,7 @@ impl Agent {
             Heard::Pending { reason } => {
                 self.say(Level::Warn, format!("waiting to be enrolled: {reason}"));
             }
-            Heard::Release { digest, release, cose } => self.library.arrived(digest.0, release, cose),
+            Heard::Release { digest, release, cose } => self.library.arrived(digest.0, &release, cose),
             Heard::Assigned { assignment, cose } => self.remember(assignment.entries, cose),
             Heard::NotBelieved { what, refusal } => self.say(Level::Error, format!("refused {what}: {refusal}")),
             Heard::Chunk(chunk) => {

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use wasmbed_protocol::limits::MAX_APPLICATIONS;
 use wasmbed_protocol::message::Level;
 use wasmbed_protocol::signed::Entry;
 
@@ -46,6 +47,11 @@ impl Purposes {
     /// Whether modules are still being hashed before anything runs.
     pub(super) fn booting(&self) -> bool {
         self.0.values().any(|purpose| matches!(purpose, Purpose::Boot))
+    }
+
+    /// Whether an Assignment is being made durable.
+    pub(super) fn deciding(&self) -> bool {
+        self.0.values().any(|purpose| matches!(purpose, Purpose::Assignment(_)))
     }
 
     /// Whether this Release or module is on its way out.
@@ -125,16 +131,24 @@ impl Agent {
     /// Makes a set of entries durable, and acts on them then: what is acted on survives a reset.
     pub(super) fn remember(&mut self, entries: Vec<Entry>, cose: Vec<u8>) {
         // Now, and not when it is durable: what arrives until then belongs to the Assignment after this one.
-        let (kept, _) = self.supervisor.divide(&entries);
-        self.library.keep_arrived(|digest| kept.iter().any(|entry| entry.release.0 == *digest));
+        let room = self.room(&entries);
+        let names = |entries: &[Entry], digest: &Digest| entries.iter().any(|entry| entry.release.0 == *digest);
+        self.library.keep_arrived(|digest| names(&entries[..room], digest), |digest| names(&entries, digest));
         // The gateway believes that a device holds every Release which an Assignment of the session named.
-        let lacks =
-            |entry: &Entry| self.supervisor.is_beyond(entry) && self.library.release(&entry.release.0).is_none();
-        if kept.iter().any(lacks) {
+        let lacks = |entry: &Entry| {
+            let digest = &entry.release.0;
+            let had_none = self.supervisor.is_beyond(entry) || self.library.was_turned_away(digest);
+            had_none && self.library.release(digest).is_none()
+        };
+        if entries[..room].iter().any(lacks) {
             self.end(Ended::because("to be given a Release that there was no memory for"));
         }
         if self.assigned.as_ref() == Some(&entries) {
-            // Each session brings the same decision with a nonce of its own; flash is spared that.
+            // Each session brings the same decision with a nonce of its own; flash is spared that. How many there is memory for may be
+            // another number than when their Releases were not known.
+            if !self.purposes.deciding() && self.supervisor.kept() != room {
+                self.act_on(&entries, true);
+            }
             return;
         }
         self.assigned = Some(entries.clone());
@@ -152,7 +166,21 @@ impl Agent {
             // The same decision is to be written when it comes again.
             self.assigned = None;
         }
-        self.supervisor.assign(entries, self.now);
+        self.supervisor.assign(entries, self.room(entries), self.now);
         self.changed = true;
+    }
+
+    /// How many of these the device has memory for: the first by name, which is the order they are in, until it is used up.
+    pub(super) fn room(&self, entries: &[Entry]) -> usize {
+        let mut left = self.memory_for_applications;
+        let fits = |entry: &&Entry| {
+            let before = self.supervisor.releases_of(&entry.application);
+            let releases = before.chain([entry.release.0]);
+            let most = releases.map(|release| self.library.memory_with(&release)).max().unwrap_or(0);
+            let fits = most <= left;
+            left = left.saturating_sub(most);
+            fits
+        };
+        entries.iter().take(MAX_APPLICATIONS).take_while(fits).count()
     }
 }

@@ -9,7 +9,7 @@ use wasmbed_protocol::{DeviceMessage, ModuleDigest};
 
 use super::Agent;
 use super::durable::Purpose;
-use crate::library::program;
+use crate::library::Program;
 use crate::map::Map;
 use crate::store::{Digest, Key, Module, Outcome, StoreError, Ticket};
 
@@ -109,10 +109,9 @@ impl Agent {
             let problem = format!("the assigned Release is of the application {}", release.application);
             return self.impossible(application, problem);
         }
-        let Some(program) = program(release) else {
+        let Some(Program { digest: module, size }) = release.program else {
             return self.impossible(application, "the Release holds no program for this device".to_string());
         };
-        let (module, size) = (program.digest.0, program.size);
         for digest in [&digest, &module] {
             if let Some(held) = self.installer.held.get(digest).filter(|held| held.until.is_some()) {
                 let problem = held.problem.clone();

@@ -11,7 +11,7 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use wasmbed_protocol::limits::{MAX_APPLICATIONS, MAX_LOG};
+use wasmbed_protocol::limits::MAX_LOG;
 use wasmbed_protocol::message::{Level, Log};
 use wasmbed_protocol::signed::Entry;
 use wasmbed_protocol::{PublicKey, SigningKey};
@@ -41,10 +41,9 @@ pub struct Options {
     pub board: Board,
     /// The flash region its store lives in.
     pub geometry: Geometry,
-    /// Most applications that it keeps and runs, for what it has of memory for what the agent keeps of each. Of more that are
-    /// assigned to it the first by name run, and the others are reported as failed, with the numbers. More than
-    /// [`MAX_APPLICATIONS`] are never assigned.
-    pub max_applications: usize,
+    /// Bytes of memory that it has for what the agent keeps of applications. Of more than it is enough for, the first by name run, and
+    /// the others are reported as failed, with the numbers. More than [`MAX_APPLICATIONS`] are never assigned.
+    pub memory_for_applications: usize,
     /// Where randomness comes from.
     pub entropy: Entropy,
 }
@@ -70,6 +69,7 @@ pub struct Agent {
     entropy: Entropy,
     pairing: Option<Pairing>,
     trust: Trust,
+    memory_for_applications: usize,
     started: u64,
     now: u64,
     /// The gateway's clock, and when it was told.
@@ -100,8 +100,7 @@ impl Agent {
     /// # Errors
     /// No store can work with this geometry.
     pub fn new(options: Options, now_ms: u64) -> Result<Self, GeometryError> {
-        let Options { provisioning, mut board, geometry, max_applications, entropy } = options;
-        let most = max_applications.min(MAX_APPLICATIONS);
+        let Options { provisioning, mut board, geometry, memory_for_applications, entropy } = options;
         board.features.truncate(MAX_FEATURES);
         let key = SigningKey::from_seed(&provisioning.seed);
         let trust = Trust {
@@ -116,14 +115,15 @@ impl Agent {
             entropy,
             pairing: provisioning.pairing.clone(),
             trust,
+            memory_for_applications,
             started: now_ms,
             now: now_ms,
             clock: None,
             booted: false,
             store: Store::new(geometry)?,
             purposes: Purposes::default(),
-            library: Library::new(most),
-            supervisor: Supervisor::new(most),
+            library: Library::new(memory_for_applications),
+            supervisor: Supervisor::default(),
             installer: Installer::default(),
             assigned: None,
             link: Link::new(identity, entropy, provisioning.gateways.clone(), now_ms),

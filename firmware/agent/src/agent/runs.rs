@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
+use wasmbed_protocol::Release;
 use wasmbed_protocol::limits::{MAX_LOG, MAX_OUTPUT, MAX_TOPIC};
 use wasmbed_protocol::message::{Level, Log, Output};
 
@@ -10,7 +11,6 @@ use super::Agent;
 use super::durable::Purpose;
 use crate::action::{Action, ModuleLocation, StartApplication};
 use crate::event::{ApplicationEvent, Instance};
-use crate::library::program;
 use crate::outbox::bounded;
 use crate::store::{ApplicationRecord, Digest, Key, Slot, StoreError, Ticket};
 use crate::supervisor::{Effect, Ready, RunEvent};
@@ -64,8 +64,8 @@ impl Agent {
     /// Tells the supervisor that a Release and its module are here, whole and verified.
     pub(super) fn release_is_ready(&mut self, digest: Digest) {
         let Some(release) = self.library.release(&digest) else { return };
-        let Some(program) = program(release) else { return };
-        let ready = Ready { module: program.digest.0, restart: release.restart.clone() };
+        let Some(program) = release.program else { return };
+        let ready = Ready { module: program.digest, restart: release.restart.clone() };
         self.supervisor.ready(digest, ready, self.now);
     }
 
@@ -95,7 +95,9 @@ impl Agent {
 
     fn start(&mut self, application: String, instance: Instance, slot: Slot) {
         let located = self.store.locate(&slot.module);
-        let (Some(location), Some(release)) = (located, self.library.release(&slot.release)) else {
+        let signed = self.store.release(&slot.release);
+        let release = signed.and_then(|signed| Release::read_unverified(signed).ok());
+        let (Some(location), Some((_, release))) = (located, release) else {
             // Flash lost it since it was verified: it is fetched again.
             self.supervisor.not_ready(&slot.release, self.now);
             let reason = "its module is not in the store any more".to_string();
@@ -106,10 +108,10 @@ impl Agent {
             instance,
             application,
             module,
-            arguments: release.config.args.clone(),
-            environment: release.config.env.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
-            limits: release.limits.clone(),
-            capabilities: release.capabilities.clone(),
+            arguments: release.config.args,
+            environment: release.config.env.into_iter().collect(),
+            limits: release.limits,
+            capabilities: release.capabilities,
         }));
     }
 }

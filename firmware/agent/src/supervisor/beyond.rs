@@ -9,24 +9,17 @@ use wasmbed_protocol::message::{Phase, Pulse, Report};
 use wasmbed_protocol::signed::Entry;
 
 /// Of each no more is kept than what it takes to say that it does not run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Beyond {
-    /// Most applications that the device keeps.
-    most: usize,
     /// How many are assigned, with these.
     assigned: usize,
     entries: Vec<(String, ReleaseDigest)>,
 }
 
 impl Beyond {
-    pub(super) fn new(most: usize) -> Self {
-        Self { most, assigned: 0, entries: Vec::new() }
-    }
-
-    /// The first by name, as many as the device keeps, and the others.
-    pub(super) fn divide<'a>(&self, entries: &'a [Entry]) -> (&'a [Entry], &'a [Entry]) {
-        // An Assignment has them in the order of their names, or it is refused.
-        entries.split_at(entries.len().min(self.most))
+    /// How many are assigned without these.
+    pub(super) fn kept(&self) -> usize {
+        self.assigned - self.entries.len()
     }
 
     pub(super) fn holds(&self, application: &str) -> bool {
@@ -36,8 +29,10 @@ impl Beyond {
     /// Takes in what a new Assignment has of them; gives the states that changed by it.
     pub(super) fn replace(&mut self, beyond: &[Entry], all: &[Entry]) -> Vec<Report> {
         let entries = beyond.iter().map(|entry| (entry.application.clone(), entry.release)).collect();
+        let numbers = (self.assigned, self.kept());
         let before = core::mem::replace(&mut self.entries, entries);
-        let same_numbers = core::mem::replace(&mut self.assigned, all.len()) == all.len();
+        self.assigned = all.len();
+        let same_numbers = numbers == (self.assigned, self.kept());
         let is_new = |entry: &&(String, ReleaseDigest)| !(same_numbers && before.contains(entry));
         let mut changed: Vec<Report> = self.entries.iter().filter(is_new).map(|entry| self.report(entry)).collect();
         let is_gone = |(name, _): &&(String, ReleaseDigest)| !all.iter().any(|entry| entry.application == *name);
@@ -63,15 +58,15 @@ impl Beyond {
     }
 
     fn report(&self, (application, release): &(String, ReleaseDigest)) -> Report {
-        let Self { most, assigned, .. } = self;
+        let (assigned, kept) = (self.assigned, self.kept());
         Report {
             application: application.clone(),
             release: *release,
             phase: Phase::Failed,
             restarts: 0,
             error: Some(format!(
-                "it does not run: {assigned} applications are assigned to this device, which has memory for {most}: the \
-                 first {most} by name run; give it fewer"
+                "it does not run: {assigned} applications are assigned to this device, which has memory for {kept} of them: the \
+                 first by name run; give it fewer, or less configuration"
             )),
             fallback: None,
             throttled: None,

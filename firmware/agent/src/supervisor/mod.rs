@@ -65,7 +65,7 @@ pub(crate) enum RunEvent {
 }
 
 /// All applications of the device.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Supervisor {
     applications: Map<String, Application>,
     beyond: Beyond,
@@ -82,14 +82,15 @@ struct World {
 }
 
 impl Supervisor {
-    /// Of a device that keeps and runs so many applications at most.
-    pub(crate) fn new(most: usize) -> Self {
-        Self { applications: Map::default(), beyond: Beyond::new(most), world: World::default(), assigned: false }
+    /// How many of the assigned ones there is memory for.
+    pub(crate) fn kept(&self) -> usize {
+        self.beyond.kept()
     }
 
-    /// The entries that the device runs, and those beyond what it can.
-    pub(crate) fn divide<'a>(&self, entries: &'a [Entry]) -> (&'a [Entry], &'a [Entry]) {
-        self.beyond.divide(entries)
+    /// The Releases that an application has on flash: the one it runs, and the one to fall back to.
+    pub(crate) fn releases_of(&self, application: &str) -> impl Iterator<Item = Digest> {
+        let slots = self.applications.get(application).map(Application::slots);
+        slots.into_iter().flatten().map(|slot| slot.release)
     }
 
     /// Whether the Assignment before this one named it, beyond what the device can run.
@@ -102,11 +103,11 @@ impl Supervisor {
         self.applications.insert(application.to_string(), Application::restored(application, record));
     }
 
-    /// The complete set of what the device is to run: an application not named is stopped and erased, and so is one beyond what
-    /// the device can run.
-    pub(crate) fn assign(&mut self, entries: &[Entry], now: u64) {
+    /// The complete set of what the device is to run, and how many of it, the first by name, there is memory for: an application not
+    /// named is stopped and erased, and so is one that there is no memory for.
+    pub(crate) fn assign(&mut self, entries: &[Entry], room: usize, now: u64) {
         self.assigned = true;
-        let (kept, beyond) = self.beyond.divide(entries);
+        let (kept, beyond) = entries.split_at(room.min(entries.len()));
         for report in self.beyond.replace(beyond, entries) {
             self.world.effects.push_back(Effect::Report(report));
         }

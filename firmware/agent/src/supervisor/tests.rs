@@ -104,7 +104,7 @@ impl Default for Model {
 impl Model {
     fn keeping(most: usize) -> Self {
         Self {
-            supervisor: Supervisor::new(most),
+            supervisor: Supervisor::default(),
             most,
             now: 0,
             entries: Vec::new(),
@@ -178,7 +178,7 @@ impl Model {
         self.given_up.retain(|(application, release, counter)| {
             entries.iter().any(|e| e.application == *application && e.release.0 == *release && e.restart == *counter)
         });
-        self.supervisor.assign(&self.entries, self.now);
+        self.supervisor.assign(&self.entries, self.most, self.now);
     }
 
     fn saved(&mut self, durable: bool) {
@@ -226,14 +226,14 @@ impl Model {
             let failed = records.get(application).and_then(|record| record.failed.as_ref());
             failed.is_some_and(|failed| failed.release == *release && failed.restart_counter == *counter)
         });
-        self.supervisor = Supervisor::new(self.most);
+        self.supervisor = Supervisor::default();
         for (application, record) in self.records.clone() {
             self.supervisor.restore(&application, record);
         }
         for release in self.installed.clone() {
             self.ready(release);
         }
-        self.supervisor.assign(&self.entries, self.now);
+        self.supervisor.assign(&self.entries, self.most, self.now);
     }
 
     fn take_effects(&mut self) {
@@ -362,7 +362,7 @@ proptest! {
         model.settle();
         let before = (model.records.clone(), model.runs.clone(), model.supervisor.reports());
         for _ in 0..3 {
-            model.supervisor.assign(&model.entries.clone(), model.now);
+            model.supervisor.assign(&model.entries.clone(), model.most, model.now);
             model.take_effects();
         }
         prop_assert!(model.pending.is_empty());
@@ -372,7 +372,7 @@ proptest! {
 
 #[test]
 fn nothing_runs_and_nothing_is_erased_before_an_assignment_is_known() {
-    let mut supervisor = Supervisor::new(APPLICATIONS.len());
+    let mut supervisor = Supervisor::default();
     let release = Model::release("a", 1);
     let slot = Slot { release, module: [1; 32] };
     let record = ApplicationRecord { current: Some(slot), confirmed: true, ..ApplicationRecord::default() };

@@ -60,7 +60,8 @@ impl TlsConnection {
         let mut connection = Self {
             connection: UnbufferedClientConnection::new(identity.config.clone(), name)?,
             exporter: identity.exporter.clone(),
-            incoming: Vec::new(),
+            // At once and for good: what grows leaves holes in a small heap.
+            incoming: Vec::with_capacity(MAX_INCOMING),
             outgoing: Vec::new(),
             plaintext: Vec::new(),
             established: false,
@@ -202,7 +203,10 @@ impl TlsConnection {
             Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                 while let Some(record) = traffic.next_record() {
                     match record {
-                        Ok(record) => plaintext.extend_from_slice(record.payload),
+                        Ok(record) => {
+                            plaintext.reserve_exact(record.payload.len());
+                            plaintext.extend_from_slice(record.payload);
+                        }
                         Err(error) => ended = Some(error.into()),
                     }
                 }

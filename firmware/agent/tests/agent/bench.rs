@@ -11,7 +11,6 @@ use wasmbed_agent::{
     Action, Agent, ApplicationEvent, Board, Connection, EntropyFailed, Event, Instance, Level, Options,
     StartApplication,
 };
-use wasmbed_protocol::limits::MAX_APPLICATIONS;
 use wasmbed_protocol::message::{Phase, Report};
 use wasmbed_protocol::{DeviceMessage, GatewayMessage, SigningKey};
 
@@ -101,7 +100,7 @@ impl Bench {
             provisioning: fleet.provisioning(&device),
             board: Board { name: "Host".into(), memory: 1 << 20, features: vec!["wasm32".into()] },
             geometry,
-            max_applications: MAX_APPLICATIONS,
+            memory_for_applications: usize::MAX,
             entropy,
         };
         let flash = Nor::new(vec![0xff; geometry.end() as usize], geometry);

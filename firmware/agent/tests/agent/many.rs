@@ -1,10 +1,11 @@
 //! More applications than the device has memory for.
 
+use wasmbed_agent::HEALTHY_MS;
 use wasmbed_protocol::DeviceMessage;
 use wasmbed_protocol::message::Phase;
 
 use crate::bench::Bench;
-use crate::fleet::Built;
+use crate::fleet::{Built, Fleet};
 use crate::life::{assign, module};
 
 /// Applications `a0`, `a1` and so on, each with a module of its own.
@@ -12,10 +13,21 @@ fn applications(count: usize) -> Vec<Built> {
     (0..count).map(|number| Built::new(&format!("a{number}"), &format!("run {number}"))).collect()
 }
 
-/// A bench whose device keeps so many applications.
+/// What an application takes of the device's memory.
+fn memory(built: &Built) -> usize {
+    let signed = built.release.sign(&Fleet::default().release).expect("a small Release");
+    wasmbed_agent::memory::of(&built.release, signed.len())
+}
+
+/// A bench whose device has memory for so many applications of those that [`applications`] makes.
 fn keeping(most: usize) -> Bench {
+    with_memory(most * memory(&applications(1)[0]))
+}
+
+/// A bench whose device has so many bytes for applications.
+fn with_memory(bytes: usize) -> Bench {
     let mut bench = Bench::new();
-    bench.options.max_applications = most;
+    bench.options.memory_for_applications = bytes;
     bench.reboot();
     bench
 }
@@ -123,4 +135,80 @@ fn releases_that_no_assignment_follows_keep_no_place() {
     assign(&mut bench, &[&all[2], &all[3]]);
     bench.advance(60_000);
     assert_eq!(phases(&bench, &all[2..]), [Some(Phase::Running); 2], "{:?}", bench.log);
+}
+
+/// One of the application `name` with so much configuration.
+fn configured(name: &str, bytes: usize) -> Built {
+    let mut built = Built::new(name, &format!("run {name} {bytes}"));
+    built.release.config.env.insert("text".into(), "x".repeat(bytes));
+    built
+}
+
+#[test]
+fn configuration_takes_memory_too_and_in_whatever_order_releases_come_the_first_by_name_run() {
+    let all = [configured("a", 10), configured("b", 2_000), configured("c", 10)];
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let mut bench = with_memory(memory(&all[0]) + memory(&all[1]) - 1);
+        assign(&mut bench, &order.map(|at| &all[at]));
+        bench.advance(60_000);
+        assert_eq!(phases(&bench, &all), [Some(Phase::Running), Some(Phase::Failed), Some(Phase::Failed)], "{order:?}");
+        let error = bench.reported("b").and_then(|report| report.error).expect("a reason");
+        assert!(error.contains("memory for 1 of them") && error.contains("less configuration"), "{error}");
+        assert_eq!(bench.hellos(), 1, "there is nothing to ask for anew");
+    }
+}
+
+#[test]
+fn less_configuration_makes_room_and_more_takes_it() {
+    let small = [configured("a", 10), configured("b", 10), configured("c", 10)];
+    let large = configured("a", 2_000);
+    let mut bench = with_memory(memory(&large) + memory(&small[1]));
+    assign(&mut bench, &[&large, &small[1], &small[2]]);
+    bench.advance(60_000);
+    let failed_from = |bench: &Bench| {
+        let phases = phases(bench, &small);
+        let running = phases.iter().take_while(|phase| **phase == Some(Phase::Running)).count();
+        assert!(phases[running..].iter().all(|phase| *phase == Some(Phase::Failed)), "{phases:?}");
+        running
+    };
+    let few = failed_from(&bench);
+    assert_eq!(few, 2);
+
+    // What it ran before is what it can fall back to, and takes memory as long as it does.
+    assign(&mut bench, &small.iter().collect::<Vec<_>>());
+    bench.reassign();
+    bench.advance(60_000);
+    assert_eq!(failed_from(&bench), few);
+    // An update later that is gone. The next session sees it.
+    let newer = Built::new("a", "run newer");
+    assign(&mut bench, &[&newer, &small[1], &small[2]]);
+    bench.reassign();
+    bench.advance(HEALTHY_MS + 60_000);
+    bench.hang_up();
+    bench.advance(60_000);
+    assert_eq!(failed_from(&bench), 3, "{:?}", bench.log);
+    bench.reboot();
+    bench.advance(60_000);
+    assert_eq!(failed_from(&bench), 3);
+
+    assign(&mut bench, &[&large, &small[1], &small[2]]);
+    bench.reassign();
+    bench.advance(60_000);
+    assert_eq!(failed_from(&bench), few, "the later ones by name make room");
+    assert_eq!(bench.running("a"), [module(&large)]);
+}
+
+#[test]
+fn a_release_for_which_the_device_is_too_small_alone_is_refused_with_the_numbers() {
+    let large = configured("a", 2_000);
+    let mut bench = with_memory(memory(&large) - 1);
+    assign(&mut bench, &[&large]);
+    bench.advance(60_000);
+    let error = bench.reported("a").and_then(|report| report.error).expect("a reason");
+    assert!(error.contains("1 applications are assigned to this device, which has memory for 0"), "{error}");
+    assert_eq!(bench.hellos(), 1);
+    bench.options.memory_for_applications += 1;
+    bench.reboot();
+    bench.advance(60_000);
+    assert_eq!(bench.phase("a"), Some(Phase::Running), "{:?}", bench.log);
 }

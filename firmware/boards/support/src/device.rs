@@ -70,7 +70,7 @@ pub async fn run<F: Flash, N: Network, A: Applications>(board: Board<F, N, A>, p
                 features: features.iter().map(ToString::to_string).collect(),
             },
             geometry: flash.geometry(),
-            max_applications: heap::max_applications(),
+            memory_for_applications: heap::for_applications(),
             entropy: entropy::fill,
         },
         now(),

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use sha2::{Digest as _, Sha256};
 
 use super::keyset::KeySet;
-use super::sign1::{Payload, Refusal, SignError, read_unverified, sign, verify};
+use super::sign1::{Payload, Refusal, SignError, payload, read_unverified, sign, verify};
 use crate::cbor::{EncodeError, map, number};
 use crate::id::{ModuleDigest, ReleaseDigest};
 use crate::key::SigningKey;
@@ -119,7 +119,7 @@ impl Release {
     /// # Errors
     /// It is too long to be signed.
     pub fn digest(&self) -> Result<ReleaseDigest, EncodeError> {
-        Ok(ReleaseDigest(Sha256::digest(self.payload()?).into()))
+        Ok(ReleaseDigest(Sha256::digest(self.payload(0)?).into()))
     }
 
     /// Signs it with a release key.
@@ -139,7 +139,7 @@ impl Release {
         if release.fleet != keyset.fleet {
             return Err(Refusal::OtherFleet { found: release.fleet, expected: keyset.fleet.clone() });
         }
-        Ok((release.name(), release))
+        Ok((Self::name_of(cose)?, release))
     }
 
     /// As [`Self::verify`], for the Release of this name and no other.
@@ -158,11 +158,16 @@ impl Release {
     /// It is no Release.
     pub fn read_unverified(cose: &[u8]) -> Result<(ReleaseDigest, Self), Refusal> {
         let release: Self = read_unverified(cose)?;
-        Ok((release.name(), release))
+        Ok((Self::name_of(cose)?, release))
     }
 
-    fn name(&self) -> ReleaseDigest {
-        self.digest().expect("it was just encoded the same way")
+    /// The name of one, whatever it says and whoever signed it: that of what is read in it, if it can be read.
+    ///
+    /// # Errors
+    /// It is no signed object.
+    pub fn name_of(cose: &[u8]) -> Result<ReleaseDigest, Refusal> {
+        // What can be read is in its one deterministic encoding, so that its digest is that of its bytes.
+        Ok(ReleaseDigest(Sha256::digest(payload(cose)?).into()))
     }
 }
 

@@ -12,6 +12,8 @@ use crate::limits::MAX_SIGNED;
 const PROTECTED: &[u8] = &[0xA1, 0x01, 0x27];
 /// Bytes that the envelope adds to a payload: tags, headers, lengths and the signature.
 const ENVELOPE: usize = 80;
+/// Bytes of what is signed besides the payload and the external data: a text, a header, lengths.
+const TO_BE_SIGNED: usize = 24;
 
 /// Why a signed object is not believed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -102,9 +104,10 @@ pub(super) trait Payload: Item {
     /// The rules on its content that need nothing but itself.
     fn check(&self) -> Result<(), Refusal>;
 
-    /// Its deterministic CBOR.
-    fn payload(&self) -> Result<Vec<u8>, EncodeError> {
-        let mut w = Writer::default();
+    /// Its deterministic CBOR, of which there are so many bytes, as far as is known.
+    fn payload(&self, expected: usize) -> Result<Vec<u8>, EncodeError> {
+        // A device has no memory for what a vector takes that grows.
+        let mut w = Writer::with_capacity(expected);
         self.write(&mut w);
         w.finish(MAX_SIGNED - ENVELOPE)
     }
@@ -113,7 +116,7 @@ pub(super) trait Payload: Item {
 /// Signs an object; its own content rules hold for what comes out.
 pub(super) fn sign<T: Payload>(object: &T, key: &SigningKey) -> Result<Vec<u8>, SignError> {
     object.check()?;
-    let payload = object.payload()?;
+    let payload = object.payload(0)?;
     let signature = key.sign(&to_be_signed(T::AAD, &payload));
     let mut w = Writer::default();
     w.array(4);
@@ -131,12 +134,18 @@ pub(super) fn verify<T: Payload>(cose: &[u8], keys: &[PublicKey]) -> Result<T, R
     if !keys.iter().any(|key| key.verify(&message, envelope.signature)) {
         return Err(Refusal::Signature(T::NAME));
     }
+    drop(message);
     content(envelope.payload)
 }
 
 /// Opens an object without asking who signed it.
 pub(super) fn read_unverified<T: Payload>(cose: &[u8]) -> Result<T, Refusal> {
     content(Envelope::open(cose)?.payload)
+}
+
+/// What is signed in an object, whoever signed it.
+pub(super) fn payload(cose: &[u8]) -> Result<&[u8], Refusal> {
+    Ok(Envelope::open(cose)?.payload)
 }
 
 /// What a COSE_Sign1 without its tag holds (RFC 9052, section 4.2): `[protected, {}, payload, signature]`.
@@ -171,7 +180,7 @@ impl<'a> Envelope<'a> {
 
 /// What is signed (RFC 9052, section 4.4): `["Signature1", protected, external_aad, payload]`.
 fn to_be_signed(aad: &[u8], payload: &[u8]) -> Vec<u8> {
-    let mut w = Writer::default();
+    let mut w = Writer::with_capacity(aad.len() + payload.len() + TO_BE_SIGNED);
     w.array(4);
     w.text("Signature1");
     w.bytes(PROTECTED);
@@ -185,7 +194,7 @@ fn content<T: Payload>(payload: &[u8]) -> Result<T, Refusal> {
     let object = T::read(&mut r)?;
     r.finish()?;
     object.check()?;
-    if object.payload().map_err(|_| Refusal::NotDeterministic)? != payload {
+    if object.payload(payload.len()).map_err(|_| Refusal::NotDeterministic)? != payload {
         return Err(Refusal::NotDeterministic);
     }
     Ok(object)

@@ -19,6 +19,53 @@ fn running(status: &Value, names: &[String]) -> Option<usize> {
     phases[running..].iter().all(|phase| phase == "Failed").then_some(running)
 }
 
+/// As much configuration as a Release carries, in small pieces, which take the most memory of a device.
+fn much_configuration() -> String {
+    let entries = (0..64).map(|number| format!("k{number:02}: \"{number:0>28}\""));
+    format!("  config: {{envVars: {{{}}}}}\n", entries.collect::<Vec<_>>().join(", "))
+}
+
+#[test]
+fn six_applications_with_much_configuration_do_not_keep_a_board_from_its_gateway() {
+    let Some(images) = images("applications with much configuration") else { return };
+    let names: Vec<String> = (0..6).map(|number| format!("app-{number:02}")).collect();
+    let more = much_configuration();
+    let applications: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let declaration = application(name, &[BOARD], &more);
+            let shared = declaration.replace(&format!("apps/{name}"), &format!("apps/{FOLDER}"));
+            (name.as_str(), shared, ticker("one"))
+        })
+        .collect();
+    let fleet = Fleet::start(images, &[device(BOARD, "Mps2An386", "qemu")], &applications);
+    let mut log = fleet.up.logs(BOARD);
+    says(&mut log, "one");
+    let settled = |what: &str| {
+        let status = wait_for(what, || fleet.status(BOARD), |status| running(status, &names).is_some_and(|n| n > 0));
+        (running(&status, &names).unwrap(), status)
+    };
+    let (most, status) = settled("every application runs or says why not");
+    for name in &names[most..] {
+        let error = application_in(&status, name)["error"].as_str().unwrap_or_default().to_owned();
+        assert!(error.contains("less configuration"), "{error}");
+    }
+    // The old ones and the new ones are there at once.
+    fleet.say(FOLDER, "two");
+    says_now(&mut log, "two");
+    assert_eq!(settled("every application runs again or says why not").0, most);
+    // And all of it is there when it connects anew.
+    fleet.stop_gateway();
+    fleet.wait_device(BOARD, "Disconnected");
+    fleet.start_gateway();
+    fleet.wait_device(BOARD, "Connected");
+    says_now(&mut log, "two");
+    let printed = std::fs::read_to_string(fleet.folder().join("s/logs/device-board.log")).unwrap();
+    assert_eq!(printed.matches("started: Mps2An386").count(), 1, "the board was reset:\n{printed}");
+    drop(log);
+    fleet.end();
+}
+
 #[test]
 fn a_board_runs_as_many_applications_as_it_has_memory_for_and_says_which_not() {
     let Some(images) = images("sixteen applications") else { return };
