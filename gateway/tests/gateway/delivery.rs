@@ -127,7 +127,7 @@ async fn what_applications_say_reaches_those_who_watch() {
     device.send(output).await;
     let mut seen = Vec::new();
     while seen.len() < 2 {
-        let event = tokio::time::timeout(PATIENCE, live.recv()).await.expect("it is published").unwrap();
+        let event = tokio::time::timeout(PATIENCE, live.recv()).await.expect("it is published").unwrap().event;
         assert_eq!((event.gateway.as_str(), event.device.as_str()), (NAME, "sensor-1"));
         if !matches!(event.kind, LiveKind::Phase { .. }) {
             seen.push(event.kind);

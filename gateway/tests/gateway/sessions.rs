@@ -65,7 +65,7 @@ async fn a_declared_device_is_welcomed_and_signer_status_and_watchers_are_told()
     assert_eq!(fleet.signer.event().await, SessionEvent::Closed { session: session.session });
     fleet.wait_gateway(|status| status.connected_devices == Some(0)).await;
     let (events, _) = fleet.live.subscribe();
-    let phases: Vec<_> = events.iter().filter(|event| matches!(&event.kind, LiveKind::Phase { .. })).collect();
+    let phases: Vec<_> = events.iter().filter(|event| matches!(&event.event.kind, LiveKind::Phase { .. })).collect();
     assert!(phases.len() >= 2, "{events:?}");
 }
 

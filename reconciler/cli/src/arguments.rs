@@ -100,6 +100,21 @@ pub(crate) struct StateArguments {
     pub state: Option<PathBuf>,
 }
 
+/// Whose live events are read: those of `wasmbed up`, or of gateways on a cluster.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LiveArguments {
+    /// State folder.
+    #[command(flatten)]
+    pub state: StateArguments,
+    /// Where gateways of a cluster serve live events (https://host:port, or unix:/path), several times for several; each
+    /// address of a name is read [default: those of `wasmbed up`]
+    #[arg(long, value_name = "ENDPOINT")]
+    pub live: Vec<Endpoint>,
+    /// How they are known, and the reader to them.
+    #[command(flatten)]
+    pub streams: StreamArguments,
+}
+
 /// Where firmware images lie.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct FirmwareArguments {
@@ -182,14 +197,14 @@ pub(crate) struct Status {
 /// `wasmbed logs`.
 #[derive(Debug, Args)]
 pub(crate) struct Logs {
-    /// State folder.
+    /// From where.
     #[command(flatten)]
-    pub state: StateArguments,
+    pub from: LiveArguments,
     /// A device or an application [default: all of them]
     #[arg(value_name = "DEVICE|APP")]
     pub name: Option<String>,
     /// What an emulated device prints on its UART instead, which is there before it has a connection
-    #[arg(long, value_name = "DEVICE", conflicts_with_all = ["name", "phases"])]
+    #[arg(long, value_name = "DEVICE", conflicts_with_all = ["name", "phases", "live"])]
     pub uart: Option<String>,
     /// Show too when devices and applications on them change their phases
     #[arg(long)]
@@ -202,9 +217,9 @@ pub(crate) struct Logs {
 /// `wasmbed results`.
 #[derive(Debug, Args)]
 pub(crate) struct Results {
-    /// State folder.
+    /// From where.
     #[command(flatten)]
-    pub state: StateArguments,
+    pub from: LiveArguments,
     /// The application
     #[arg(value_name = "APP")]
     pub application: String,
@@ -547,6 +562,16 @@ pub(crate) struct Gateway {
     /// How the signer is known, and this process to it.
     #[command(flatten)]
     pub streams: StreamArguments,
+    /// Where it serves what its devices say, for `wasmbed logs` and `wasmbed results` with --live: an address that speaks TLS
+    /// (for example 0.0.0.0:8443) [default: nowhere]
+    #[arg(long, value_name = "ADDRESS", requires_all = ["tls", "allow"])]
+    pub listen_live: Option<std::net::SocketAddr>,
+    /// The folder with its certificate there: tls.crt and tls.key, read again when they change
+    #[arg(long, value_name = "DIR", requires = "listen_live")]
+    pub tls: Option<PathBuf>,
+    /// A user that is let in there by its token (system:serviceaccount:NAMESPACE:NAME), several times for several
+    #[arg(long, value_name = "USER", requires = "listen_live")]
+    pub allow: Vec<String>,
     /// How many seconds, once told to end, the devices' sessions may take to end, one after another
     #[arg(long, default_value_t = 20, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=3600))]
     pub drain: u32,

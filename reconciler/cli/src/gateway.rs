@@ -5,12 +5,12 @@ use std::time::Duration;
 use anyhow::Result;
 use wasmbed_health::Health;
 use wasmbed_keys::gateway_secret;
-use wasmbed_streams::live::LiveHub;
+use wasmbed_streams::live::{self, LiveHub};
 
 use crate::arguments::Gateway;
 use crate::state_folder::StateFolder;
 use crate::up::signals;
-use crate::workers::{connector, registry};
+use crate::workers::{connector_or, door, registry};
 use crate::{api, health, host};
 
 /// Serves one Gateway until told to end; then it takes no more connections and ends its sessions one after another.
@@ -32,7 +32,15 @@ pub(crate) async fn run(arguments: Gateway) -> Result<()> {
     let _answering = health::answer(&arguments.health, &own_health).await?;
     let state = arguments.api.state.clone();
     let signer =
-        connector(arguments.signer, &arguments.streams, || Ok(StateFolder::named_by(&state)?.signer_socket()))?;
+        connector_or(arguments.signer, &arguments.streams, || Ok(StateFolder::named_by(&state)?.signer_socket()))?;
+    let hub = LiveHub::default();
+    let _live = match (arguments.listen_live, &arguments.tls) {
+        (Some(listen), Some(tls)) => {
+            let door = door(&client, listen, tls, &arguments.allow);
+            Some(wasmbed_streams::serve(door, live::router(hub.clone())).await?)
+        }
+        _ => None,
+    };
     let options = wasmbed_gateway::Options {
         client,
         namespace,
@@ -44,7 +52,7 @@ pub(crate) async fn run(arguments: Gateway) -> Result<()> {
         identity_namespace,
         identity_secret,
         registry,
-        live: LiveHub::default(),
+        live: hub,
         limits: wasmbed_gateway::Limits::default(),
         drain: Duration::from_secs(arguments.drain.into()),
         health: own_health,

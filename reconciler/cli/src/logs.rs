@@ -1,4 +1,4 @@
-//! `wasmbed logs` and what it shares with `wasmbed results`: reading live events.
+//! `wasmbed logs`, and what it shares with `wasmbed results`: how live events are printed.
 
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
@@ -6,20 +6,22 @@ use serde_json::json;
 use wasmbed_emulator::Tail;
 use wasmbed_streams::live::{LiveEvent, LiveFilter, LiveKind};
 
-use crate::arguments::{Logs, Output, StateArguments};
+use crate::arguments::{Logs, Output};
+use crate::live::each;
 use crate::print;
 use crate::state_folder::StateFolder;
 
 /// Prints what devices and applications log.
 ///
 /// # Errors
-/// When `wasmbed up` does not run there.
+/// When there is nobody to read from: `wasmbed up`, or a gateway that is named.
 pub(crate) async fn run(arguments: &Logs, output: Output) -> Result<()> {
     if let Some(device) = &arguments.uart {
         return uart(device, arguments, output).await;
     }
     // A name is a device's or an application's; both are asked for and told apart here.
-    let filter = LiveFilter { follow: arguments.follow, ..LiveFilter::default() };
+    let kind = (!arguments.phases).then(|| "log".to_owned());
+    let filter = LiveFilter { kind, follow: arguments.follow, ..LiveFilter::default() };
     let wanted = arguments.name.as_deref();
     let wants = |event: &LiveEvent| {
         let is_shown = match event.kind {
@@ -29,12 +31,12 @@ pub(crate) async fn run(arguments: &Logs, output: Output) -> Result<()> {
         };
         is_shown && wanted.is_none_or(|name| event.device == name || event.application.as_deref() == Some(name))
     };
-    each(&arguments.state, &filter, |event| if wants(&event) { show(&event, output) } else { Ok(()) }).await
+    each(&arguments.from, &filter, |event| if wants(&event) { show(&event, output) } else { Ok(()) }).await
 }
 
 /// Prints what a device printed on its UART, as its emulator kept it: that of an ordinary process, if it is one.
 async fn uart(device: &str, arguments: &Logs, output: Output) -> Result<()> {
-    let path = StateFolder::named_by(&arguments.state)?.log(&format!("device-{device}"));
+    let path = StateFolder::named_by(&arguments.from.state)?.log(&format!("device-{device}"));
     if device.contains('/') || !path.exists() {
         bail!("{device} has printed nothing: is it an emulated device? ({} is not there)", path.display());
     }
@@ -55,25 +57,6 @@ async fn uart(device: &str, arguments: &Logs, output: Output) -> Result<()> {
             show(&line)?;
         }
     }
-}
-
-/// Calls `show` with each event that `filter` wants.
-///
-/// # Errors
-/// When `wasmbed up` does not run there, ends, or `show` fails.
-pub(crate) async fn each(
-    state: &StateArguments,
-    filter: &LiveFilter,
-    mut show: impl FnMut(LiveEvent) -> Result<()>,
-) -> Result<()> {
-    let socket = StateFolder::named_by(state)?.live_socket();
-    let mut events = wasmbed_streams::read::<LiveEvent>(&socket, &filter.path())
-        .await
-        .context("no live events: is `wasmbed up` running? (name its folder with --state)")?;
-    while let Some(event) = events.next().await {
-        show(event.context("`wasmbed up` ended")?)?;
-    }
-    Ok(())
 }
 
 /// The moment of an event, in this machine's time zone.

@@ -16,6 +16,7 @@ mod host;
 mod key_files;
 mod keys;
 mod link;
+mod live;
 mod logs;
 mod new;
 mod plan;

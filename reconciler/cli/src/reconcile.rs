@@ -11,7 +11,7 @@ use wasmbed_reconciler::Options;
 use crate::arguments::{Output, Reconcile};
 use crate::state_folder::StateFolder;
 use crate::up::signals;
-use crate::workers::{connector, registry};
+use crate::workers::{connector_or, registry};
 use crate::{api, health, host, key_files, print};
 
 /// Runs the reconciler against an API: for good, or once. Of the state folder it uses what the arguments do not name: the
@@ -41,7 +41,7 @@ pub(crate) async fn run(arguments: &Reconcile, output: Output) -> Result<ExitCod
         },
         release_key,
         registry,
-        builder: connector(arguments.builder.clone(), &arguments.streams, || Ok(state()?.builder_socket()))?,
+        builder: connector_or(arguments.builder.clone(), &arguments.streams, || Ok(state()?.builder_socket()))?,
         replica: arguments.leader_election.then(|| arguments.replica.clone().unwrap_or_else(host::name)),
         health: own_health,
         hooks: None,

@@ -6,13 +6,14 @@ use serde_json::json;
 use wasmbed_streams::live::{LiveFilter, LiveKind};
 
 use crate::arguments::{Output, Results};
-use crate::logs::{clock, each, printable};
+use crate::live::each;
+use crate::logs::{clock, printable};
 use crate::print;
 
 /// Prints what an application publishes.
 ///
 /// # Errors
-/// When `wasmbed up` does not run there.
+/// When there is nobody to read from: `wasmbed up`, or a gateway that is named.
 pub(crate) async fn run(arguments: &Results, output: Output) -> Result<()> {
     let filter = LiveFilter {
         application: Some(arguments.application.clone()),
@@ -20,7 +21,7 @@ pub(crate) async fn run(arguments: &Results, output: Output) -> Result<()> {
         follow: arguments.follow,
         ..LiveFilter::default()
     };
-    each(&arguments.state, &filter, |event| {
+    each(&arguments.from, &filter, |event| {
         let LiveKind::Output { topic, payload } = &event.kind else { return Ok(()) };
         let value = ciborium::from_reader::<Value, _>(payload.as_slice())
             .map_or_else(|_| json!({ "malformedCbor": hex(payload) }), |value| to_json(&value));

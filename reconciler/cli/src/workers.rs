@@ -1,6 +1,7 @@
 //! The signer and the builder: child processes of `wasmbed up`, which end when it does, or processes of their own.
 
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ const AUDIENCE: &str = "wasmbed";
 ///
 /// # Errors
 /// When there is no usual one, or what an https endpoint is known by is missing.
-pub(crate) fn connector(
+pub(crate) fn connector_or(
     endpoint: Option<Endpoint>,
     streams: &StreamArguments,
     usual: impl FnOnce() -> Result<PathBuf>,
@@ -33,12 +34,26 @@ pub(crate) fn connector(
         Some(endpoint) => endpoint,
         None => Endpoint::Unix(usual()?),
     };
+    connector(endpoint, streams)
+}
+
+/// Reaches `endpoint`.
+///
+/// # Errors
+/// When what an https endpoint is known by is missing.
+pub(crate) fn connector(endpoint: Endpoint, streams: &StreamArguments) -> Result<Connector> {
     let credentials = Credentials {
         ca: streams.streams_ca.clone(),
         token: streams.streams_token.clone(),
         certificate: streams.streams_certificate.clone(),
     };
     Ok(Connector::new(endpoint, credentials)?)
+}
+
+/// A port that speaks TLS, for the users named: they show tokens, and `client` asks the API whose those are.
+pub(crate) fn door(client: &kube::Client, listen: SocketAddr, tls: &Path, allow: &[String]) -> Door {
+    let reviews = TokenReviews::new(client.clone(), AUDIENCE, allow.iter().cloned().collect());
+    TlsDoor::new(listen, tls.to_owned(), Admission::Tokens(Arc::new(reviews))).into()
 }
 
 /// The registry of large modules, if the arguments name one.
@@ -76,10 +91,7 @@ pub(crate) async fn signer(arguments: &Signer) -> Result<()> {
         }
     };
     let door = match (arguments.listen, &arguments.tls) {
-        (Some(listen), Some(tls)) => {
-            let reviews = TokenReviews::new(client.clone(), AUDIENCE, arguments.allow.iter().cloned().collect());
-            TlsDoor::new(listen, tls.clone(), Admission::Tokens(Arc::new(reviews))).into()
-        }
+        (Some(listen), Some(tls)) => door(&client, listen, tls, &arguments.allow),
         _ => Door::Owner(state()?.signer_socket()),
     };
     let options = wasmbed_signer::Options {

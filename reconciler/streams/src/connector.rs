@@ -1,5 +1,8 @@
 //! How another component is reached, and how the caller shows who it is.
 
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +25,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Connector {
     endpoint: Endpoint,
+    /// The one address of its name to connect to; if `None`, any that answers.
+    address: Option<SocketAddr>,
     credentials: Credentials,
 }
 
@@ -49,19 +54,31 @@ impl Connector {
         if matches!(endpoint, Endpoint::Https { .. }) && credentials.ca.is_none() {
             return Err(StreamError::NoCa { endpoint });
         }
-        Ok(Self { endpoint, credentials })
+        Ok(Self { endpoint, address: None, credentials })
     }
 
     /// Reaches a Unix socket.
     #[must_use]
     pub fn unix(socket: &Path) -> Self {
-        Self { endpoint: socket.into(), credentials: Credentials::default() }
+        Self { endpoint: socket.into(), address: None, credentials: Credentials::default() }
     }
 
     /// What it reaches.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// One for each address that the endpoint's name leads to now, as that of a Service without an address of its own leads to
+    /// every pod. Their certificates are all for that name.
+    ///
+    /// # Errors
+    /// When the name leads nowhere.
+    pub async fn each_address(&self) -> Result<Vec<Self>, StreamError> {
+        let Endpoint::Https { host, port } = &self.endpoint else { return Ok(vec![self.clone()]) };
+        let connect = |source| StreamError::Connect { endpoint: self.endpoint.clone(), source };
+        let addresses: BTreeSet<_> = tokio::net::lookup_host((host.as_str(), *port)).await.map_err(connect)?.collect();
+        Ok(addresses.into_iter().map(|address| Self { address: Some(address), ..self.clone() }).collect())
     }
 
     /// A connection.
@@ -87,7 +104,11 @@ impl Connector {
         let connect = |source| StreamError::Connect { endpoint: self.endpoint.clone(), source };
         let tls = |reason: String| StreamError::Tls { endpoint: self.endpoint.clone(), reason };
         let name = ServerName::try_from(host.to_owned()).map_err(|error| tls(error.to_string()))?;
-        let tcp = TcpStream::connect((host, port)).await.map_err(connect)?;
+        let tcp = match self.address {
+            Some(address) => TcpStream::connect(address).await,
+            None => TcpStream::connect((host, port)).await,
+        }
+        .map_err(connect)?;
         // A failure costs some milliseconds of delay and nothing else.
         let _ = tcp.set_nodelay(true);
         let stream = TlsConnector::from(config).connect(name, tcp).await.map_err(|error| tls(error.to_string()))?;
@@ -123,6 +144,17 @@ impl Connector {
         let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|error| unusable(path, &error))?;
         value.set_sensitive(true);
         Ok(Some(value))
+    }
+}
+
+impl fmt::Display for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.endpoint, self.address) {
+            (Endpoint::Https { host, .. }, Some(address)) if *host != address.ip().to_string() => {
+                write!(f, "{} at {}", self.endpoint, address.ip())
+            }
+            (endpoint, _) => write!(f, "{endpoint}"),
+        }
     }
 }
 

@@ -88,6 +88,18 @@ pub enum LiveKind {
     },
 }
 
+/// An event as it is published and streamed: with what tells it from every other one, for who reads several hubs, or one again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Published {
+    /// The hub it was published in; drawn by chance.
+    pub hub: u64,
+    /// Its number there. A stream carries them in this order.
+    pub number: u64,
+    /// The event.
+    #[serde(flatten)]
+    pub event: LiveEvent,
+}
+
 /// Which events a reader wants; an absent field wants all.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct LiveFilter {
@@ -142,7 +154,8 @@ impl LiveKind {
 /// Where gateways publish and readers subscribe; clones are the same hub. Memory is bounded by the constants above.
 #[derive(Clone, Debug)]
 pub struct LiveHub {
-    now: broadcast::Sender<LiveEvent>,
+    id: u64,
+    now: broadcast::Sender<Published>,
     kept: Arc<Mutex<Kept>>,
 }
 
@@ -150,12 +163,12 @@ pub struct LiveHub {
 struct Kept {
     /// Number of the next event, which orders the events of all devices.
     next: u64,
-    devices: HashMap<String, VecDeque<(u64, LiveEvent)>>,
+    devices: HashMap<String, VecDeque<Published>>,
 }
 
 impl Default for LiveHub {
     fn default() -> Self {
-        Self { now: broadcast::channel(BEHIND).0, kept: Arc::default() }
+        Self { id: rand::random(), now: broadcast::channel(BEHIND).0, kept: Arc::default() }
     }
 }
 
@@ -163,7 +176,9 @@ impl LiveHub {
     /// Publishes an event to whoever listens, and keeps it for a while unless it is a heartbeat.
     pub fn publish(&self, event: LiveEvent) {
         let mut kept = self.kept();
-        if !matches!(event.kind, LiveKind::Heartbeat { .. }) {
+        let event = Published { hub: self.id, number: kept.next, event };
+        kept.next += 1;
+        if !matches!(event.event.kind, LiveKind::Heartbeat { .. }) {
             kept.keep(event.clone());
         }
         // Nobody listening is no error. Sent under the lock, so that a subscriber misses and repeats nothing.
@@ -172,20 +187,20 @@ impl LiveHub {
 
     /// The kept events, oldest first, and what comes after them.
     #[must_use]
-    pub fn subscribe(&self) -> (Vec<LiveEvent>, broadcast::Receiver<LiveEvent>) {
+    pub fn subscribe(&self) -> (Vec<Published>, broadcast::Receiver<Published>) {
         self.subscribe_to(&LiveFilter::default())
     }
 
     /// As [`Self::subscribe`], with the kept events that `filter` wants; what comes after them comes whole.
-    fn subscribe_to(&self, filter: &LiveFilter) -> (Vec<LiveEvent>, broadcast::Receiver<LiveEvent>) {
+    fn subscribe_to(&self, filter: &LiveFilter) -> (Vec<Published>, broadcast::Receiver<Published>) {
         let kept = self.kept();
         let receiver = self.now.subscribe();
         // Gateways wait for the lock: what nobody wants is not copied under it.
-        let wanted = kept.devices.values().flatten().filter(|(_, event)| filter.wants(event));
+        let wanted = kept.devices.values().flatten().filter(|published| filter.wants(&published.event));
         let mut events: Vec<_> = wanted.cloned().collect();
         drop(kept);
-        events.sort_by_key(|(number, _)| *number);
-        (events.into_iter().map(|(_, event)| event).collect(), receiver)
+        events.sort_by_key(|published| published.number);
+        (events, receiver)
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -194,23 +209,23 @@ impl LiveHub {
 }
 
 impl Kept {
-    fn keep(&mut self, event: LiveEvent) {
-        if self.devices.len() >= KEPT_DEVICES && !self.devices.contains_key(&event.device) {
-            let silent = self.devices.iter().min_by_key(|(_, events)| events.back().map(|(number, _)| *number));
+    fn keep(&mut self, published: Published) {
+        let device = &published.event.device;
+        if self.devices.len() >= KEPT_DEVICES && !self.devices.contains_key(device) {
+            let silent = self.devices.iter().min_by_key(|(_, events)| events.back().map(|last| last.number));
             if let Some(name) = silent.map(|(name, _)| name.clone()) {
                 self.devices.remove(&name);
             }
         }
-        let events = self.devices.entry(event.device.clone()).or_default();
+        let events = self.devices.entry(device.clone()).or_default();
         if events.len() == KEPT_PER_DEVICE {
             events.pop_front();
         }
-        events.push_back((self.next, event));
-        self.next += 1;
+        events.push_back(published);
     }
 }
 
-/// Serves `hub` at [`PATH`] as a stream of [`LiveEvent`]s.
+/// Serves `hub` at [`PATH`] as a stream of [`Published`] events.
 pub fn router(hub: LiveHub) -> Router {
     Router::new().route(PATH, get(stream)).with_state(hub)
 }
@@ -232,7 +247,7 @@ async fn stream(State(hub): State<LiveHub>, Query(filter): Query<LiveFilter>) ->
                 () = sender.closed() => return,
             };
             match event {
-                Ok(event) if filter.wants(&event) => {
+                Ok(event) if filter.wants(&event.event) => {
                     if sender.send(&event).await.is_err() {
                         return;
                     }

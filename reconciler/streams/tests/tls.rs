@@ -316,3 +316,25 @@ async fn a_port_that_is_taken_and_a_certificate_that_is_none_are_said() {
     let nobody = Connector::new("https://127.0.0.1:1".parse().unwrap(), Credentials::default()).unwrap_err();
     assert!(nobody.to_string().contains("--streams-ca"), "{nobody}");
 }
+
+#[tokio::test]
+async fn each_address_of_a_name_is_known_by_the_certificate_for_that_name() {
+    let world = World::new();
+    world.ca.sign("localhost", ExtendedKeyUsagePurpose::ServerAuth, &world.path("server"));
+    let server = serve(world.door(world.by_token().await), echo()).await.unwrap();
+    let port = address(&server).port();
+    std::fs::write(world.path("token"), "good").unwrap();
+    let caller = |host: &str| {
+        let credentials =
+            Credentials { ca: Some(world.path("ca.crt")), token: Some(world.path("token")), certificate: None };
+        Connector::new(Endpoint::Https { host: host.to_owned(), port }, credentials).unwrap()
+    };
+    let named = caller("localhost");
+    assert_eq!(named.to_string(), format!("https://localhost:{port}"));
+    let places = named.each_address().await.unwrap();
+    let place = places.iter().find(|place| place.to_string() == format!("https://localhost:{port} at 127.0.0.1"));
+    speak(place.expect("the server's address is one of them")).await.unwrap();
+
+    let lost = caller("nobody.invalid").each_address().await.unwrap_err();
+    assert!(matches!(lost, StreamError::Connect { .. }), "{lost}");
+}

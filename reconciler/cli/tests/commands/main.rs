@@ -8,6 +8,7 @@ mod alone;
 mod fleet;
 #[path = "../first_light/lines.rs"]
 mod lines;
+mod live;
 mod outcome;
 #[path = "../first_light/repository.rs"]
 mod repository;
