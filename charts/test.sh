@@ -58,6 +58,9 @@ refuses 'the Secret wasmbed-plant-a-gateway-release would be two things' --value
     --set 'fleets[0].gateways[0].name=release,fleets[1].namespace=plant-a-gateway,fleets[1].name=b,fleets[1].create=false'
 refuses 'the Secret wasmbed-signer-a-gateway-tls would be two things' --values "$ok" \
     --set 'fleets[0].namespace=signer-a,fleets[0].gateways[0].name=tls,fleets[1].namespace=a-gateway,fleets[1].name=b,fleets[1].create=false'
+refuses 'the Secret wasmbed-live-a-gateway-tls would be two things' --values "$ok" \
+    --set 'fleets[0].namespace=live-a,fleets[0].gateways[0].name=tls,fleets[1].namespace=a-gateway,fleets[1].name=b,fleets[1].create=false'
+refuses 'does not match pattern' --values "$ok" --set 'fleets[0].liveReaders[0]=reader'
 refuses 'terminationGracePeriodSeconds has to be at least 71' --values "$ok" --set gateway.preStopSeconds=1 --set gateway.drainSeconds=60
 refuses 'terminationGracePeriodSeconds has to be at least 35' --values "$ok" --set 'fleets[0].gateways[0].terminationGracePeriodSeconds=34'
 refuses 'registry.repository' --values "$ok" --set registry.repository=modules:v1

@@ -7,6 +7,7 @@ mod certificates;
 mod chart;
 mod dry_run;
 mod edition;
+mod live;
 mod objects;
 mod on_embedded;
 mod on_kubernetes;
