@@ -109,16 +109,6 @@ impl Fetcher {
         Credentials::from_secret(|key| data.get(key).map(|bytes| &bytes.0[..]))
     }
 
-    /// The token that webhooks have to name.
-    pub(crate) async fn token(&self, spec: &FleetSpec) -> Option<String> {
-        let reference = spec.webhook_token_ref.as_ref()?;
-        let secret =
-            self.secret(reference).await.map_err(|error| tracing::warn!(%error, "webhooks are refused")).ok()?;
-        let token = secret.data?.remove("token")?;
-        let token = String::from_utf8(token.0).ok()?.trim().to_owned();
-        (!token.is_empty()).then_some(token)
-    }
-
     async fn secret(&self, reference: &SecretRef) -> Result<Secret, SourceError> {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
         let name = reference.name.as_str();
@@ -149,7 +139,6 @@ pub(crate) async fn follow(
     mut specs: watch::Receiver<Option<FleetSpec>>,
     heard: watch::Sender<Heard>,
     trigger: Arc<Notify>,
-    token: watch::Sender<Option<String>>,
     wake: Arc<Notify>,
 ) {
     let mut refs: Option<(String, RefWatch)> = None;
@@ -164,7 +153,6 @@ pub(crate) async fn follow(
         };
         // Watched before it is read, so that nothing falls between.
         refs = watch_refs(refs, &spec.url, &trigger);
-        token.send_replace(fetcher.token(&spec).await);
         let before = heard.borrow().clone();
         let now = fetcher.ask(&spec, before).await;
         failures = if now.error.is_some() { failures + 1 } else { 0 };

@@ -29,7 +29,7 @@ pub struct Options {
     pub replica: Option<String>,
     /// Where it says how it is.
     pub health: Health,
-    /// Where `POST /hooks/<token>` is answered; nowhere if `None`.
+    /// Where `POST /hooks/<token>` is answered, whether it leads or not; nowhere if `None`.
     pub hooks: Option<SocketAddr>,
     /// Whether the gateways' replicas hold Leases, as on a cluster, and are to be looked after.
     pub gateway_leases: bool,

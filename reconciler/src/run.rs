@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::error::ReconcileError;
 use crate::follow::{Heard, follow};
-use crate::hooks;
+use crate::hooks::Hooks;
 use crate::leadership::{Candidate, LEASE};
 use crate::metrics::Metrics;
 use crate::options::Options;
@@ -39,9 +39,11 @@ const LAST_PASS: Duration = Duration::from_secs(10);
 pub async fn run(mut options: Options, shutdown: impl Future<Output = ()>) -> Result<(), ReconcileError> {
     let metrics = Metrics::new(&options.health);
     let shutdown = shutdown.shared();
+    let hooks = Hooks::serve(&options).await?;
     let Some(replica) = options.replica.clone() else {
         metrics.leader.set(1);
-        return lead(options, &metrics, shutdown).await.map(drop);
+        hooks.lead(true);
+        return lead(options, &hooks, &metrics, shutdown).await.map(drop);
     };
     let standing = options.health.requires("leader");
     let candidate = Candidate::stand(options.client.clone(), &options.namespace, &replica);
@@ -57,13 +59,16 @@ pub async fn run(mut options: Options, shutdown: impl Future<Output = ()>) -> Re
     }
     standing.holds("it leads");
     metrics.leader.set(1);
+    hooks.lead(true);
     tracing::info!(namespace = options.namespace, "leads");
     options.client = leadership.guard(&options.client, &options.namespace);
     let namespace = options.namespace.clone();
     let ended = tokio::select! {
-        ended = lead(options, &metrics, shutdown) => ended,
+        ended = lead(options, &hooks, &metrics, shutdown) => ended,
         () = leadership.lost() => Err(ReconcileError::LeadershipLost { lease: LEASE, namespace }),
     };
+    // What comes until this process has ended is for the next leader.
+    hooks.lead(false);
     metrics.leader.set(0);
     standing.fails("it leads no more, and ends");
     if ended? {
@@ -75,6 +80,7 @@ pub async fn run(mut options: Options, shutdown: impl Future<Output = ()>) -> Re
 /// Reconciles until told to end; whether the last pass came to its end, so that nothing is on its way any more.
 async fn lead(
     options: Options,
+    hooks: &Hooks,
     metrics: &Metrics,
     shutdown: impl Future<Output = ()> + Clone,
 ) -> Result<bool, ReconcileError> {
@@ -84,21 +90,9 @@ async fn lead(
     let mut tasks = JoinSet::new();
     let (specs, specs_seen) = watch::channel(None);
     let (heard, mut heard_seen) = watch::channel(Heard::default());
-    let (token, token_seen) = watch::channel(None);
     let trigger = reconciler.ask();
-    if let Some(address) = options.hooks {
-        let bound = hooks::bind(address).await;
-        let (listener, address) = bound.map_err(|source| ReconcileError::Hooks { address, source })?;
-        tracing::info!(%address, "answers webhooks");
-        if let Some(tell) = &options.hooks_bound {
-            tell.send_replace(Some(address));
-        }
-        tasks.spawn({
-            let trigger = Arc::clone(&trigger);
-            async move { drop(hooks::serve(listener, token_seen, trigger).await) }
-        });
-    }
-    tasks.spawn(follow(reconciler.fetcher().clone(), specs_seen, heard, trigger, token, reconciler.wake()));
+    tasks.spawn(hooks.carry(Arc::clone(&trigger), options.replica.is_none()));
+    tasks.spawn(follow(reconciler.fetcher().clone(), specs_seen, heard, trigger, reconciler.wake()));
     let cluster = reconciler.cluster().clone();
     if options.gateway_leases {
         tasks.spawn(replicas::run(options.client.clone(), options.namespace.clone()));

@@ -6,7 +6,6 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use support::declare::{application, device, sourced};
-use support::http::serve;
 use support::world::{FLEET, World};
 use wasmbed_api::{Application, Device, Fleet, Gateway, Release, Rollout};
 
@@ -113,48 +112,6 @@ async fn a_suspended_fleet_is_left_as_it_is() {
     world.until("it is taken up again", || is_applied(&world, &second)).await;
     assert_eq!(world.device("d1").await.spec.architecture, None);
     running.stop().await;
-}
-
-#[tokio::test]
-async fn a_webhook_that_knows_the_token_makes_it_ask_at_once() {
-    let world = World::new().await;
-    let secret: Secret = serde_json::from_value(
-        json!({ "metadata": { "name": "hook" }, "stringData": {}, "data": { "token": "dDBrZW4=" } }),
-    )
-    .expect("a Secret");
-    world.api::<Secret>().create(&Default::default(), &secret).await.expect("created");
-    // Over HTTP nothing is watched, and the interval is an hour: only the webhook can tell.
-    let url = format!("http://{}/fleet.git", serve(world.repository.bare(), false).await);
-    world
-        .fleet_spec(json!({ "url": url, "path": "fleet", "interval": "1h", "webhookTokenRef": { "name": "hook" } }))
-        .await;
-    let (bound, mut answering) = tokio::sync::watch::channel(None);
-    let any = "127.0.0.1:0".parse().expect("an address");
-    let running =
-        world.run_with(wasmbed_reconciler::Options { hooks: Some(any), hooks_bound: Some(bound), ..world.options() });
-    let answering = tokio::time::timeout(support::PATIENCE, answering.wait_for(Option::is_some)).await;
-    let address = answering.expect("webhooks are answered").expect("it runs").expect("waited for");
-    let head = world.repository.head();
-    world.until("the first revision is applied", || is_applied(&world, &head)).await;
-    let second = world.repository.write("fleet/hello.yaml", &application("hello", &["d1"], 2)).push("second");
-    assert_eq!(post(address, "/hooks/wrong").await, "404");
-    // A pass that comes after the wrong call, and sees no more than was fetched before.
-    world.wipe_status::<Fleet>(FLEET).await;
-    world.until("a pass is over", || is_applied(&world, &head)).await;
-    assert_eq!(world.status().await.observed_revision.as_deref(), Some(&*head), "nobody asked the repository");
-    assert_eq!(post(address, "/hooks/t0ken").await, "202");
-    world.until("the second revision is applied", || is_applied(&world, &second)).await;
-    running.stop().await;
-}
-
-async fn post(address: std::net::SocketAddr, path: &str) -> String {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::TcpStream::connect(address).await.expect("connected");
-    let request = format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.expect("answered");
-    answer.split(' ').nth(1).expect("a status").to_owned()
 }
 
 #[tokio::test]

@@ -473,6 +473,10 @@ pub(crate) struct Reconcile {
     /// This process among the several [default: the host's name, and something random]
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pub replica: Option<String>,
+    /// Where `POST /hooks/TOKEN` is answered, over HTTP, for a forge to say that something was pushed (for example 0.0.0.0:8080;
+    /// the Fleet's `spec.webhookTokenRef` names the Secret with the token) [default: nowhere]
+    #[arg(long, env = "WASMBED_LISTEN_HOOKS", value_name = "ADDRESS", conflicts_with = "once")]
+    pub listen_hooks: Option<std::net::SocketAddr>,
     /// Where it stores large modules.
     #[command(flatten)]
     pub registry: RegistryArguments,

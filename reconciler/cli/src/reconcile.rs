@@ -44,7 +44,7 @@ pub(crate) async fn run(arguments: &Reconcile, output: Output) -> Result<ExitCod
         builder: connector_or(arguments.builder.clone(), &arguments.streams, || Ok(state()?.builder_socket()))?,
         replica: arguments.leader_election.then(|| arguments.replica.clone().unwrap_or_else(host::name)),
         health: own_health,
-        hooks: None,
+        hooks: arguments.listen_hooks,
         gateway_leases: arguments.keys.system_namespace.is_some(),
         hooks_bound: None,
     };

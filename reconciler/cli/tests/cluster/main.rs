@@ -7,6 +7,7 @@ mod certificates;
 mod chart;
 mod dry_run;
 mod edition;
+mod hooks;
 mod live;
 mod objects;
 mod on_embedded;
@@ -17,6 +18,9 @@ mod service;
 mod story;
 mod tenants;
 
+// Shared with the reconciler's tests.
+#[path = "../../../tests/support/http.rs"]
+mod http;
 // Shared with the tests of first light; not all of it is used here.
 #[allow(dead_code)]
 #[path = "../first_light/lines.rs"]
