@@ -8,17 +8,15 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wasmbed_api::Fleet;
-use wasmbed_control_plane_testing::{Kubernetes, Options};
+use wasmbed_control_plane_testing::Options;
 
-use crate::certificates::Authority;
-use crate::chart::render;
+use crate::edition::TENANT;
 use crate::http::serve;
+use crate::installation::Installation;
 use crate::lines::DEADLINE;
-use crate::objects::{apply_all, established};
-use crate::pods::{Pod, Pods};
+use crate::pod::Pod;
 use crate::repository::Repository;
 
-const TENANT: &str = "plant-a";
 const VALUES: &str = "
 tls:
   mode: secret
@@ -35,15 +33,9 @@ const GATEWAY: &str = "apiVersion: wasmbed.io/v1\nkind: Gateway\nmetadata: {name
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_webhook_at_any_replica_makes_the_leader_ask_at_once() {
-    let Some(kubernetes) = Kubernetes::for_test(Options::default()).await else { return };
-    let folder = tempfile::Builder::new().prefix("wasmbed-hooks-").tempdir().unwrap();
-    let admin = kubernetes.client(TENANT).await;
-    let values = folder.path().join("values.yaml");
-    std::fs::write(&values, VALUES).unwrap();
-    let objects = render(kubernetes.programs(), &values);
-    apply_all(&admin, &objects).await;
-    established(&admin, &objects).await;
-    let repository = Repository::create(folder.path());
+    let Some(mut installation) = Installation::of(VALUES, &[TENANT], Options::default()).await else { return };
+    let admin = installation.admin.clone();
+    let repository = Repository::create(installation.folder());
     repository.write("gateway.yaml", GATEWAY);
     let first = repository.push("A gateway");
     // Over HTTP nothing is watched, and the interval is a day: only a webhook can tell.
@@ -58,14 +50,7 @@ async fn a_webhook_at_any_replica_makes_the_leader_ask_at_once() {
     let fleets = Api::<Fleet>::namespaced(admin.clone(), TENANT);
     fleets.patch(TENANT, &PatchParams::apply("kubectl"), &Patch::Apply(fleet)).await.unwrap();
 
-    let of_anyone = kubernetes.kubeconfig_of("TOKEN", TENANT);
-    let kubeconfig_of = move |token: &str| of_anyone.replace("TOKEN", token);
-    let mut pods = Pods::new(admin.clone(), kubeconfig_of, folder.path(), &objects).await;
-    let (servers, callers) = (Authority::new("servers"), Authority::new("callers"));
-    servers.publish(&admin, "streams-ca").await;
-    callers.publish(&admin, "callers-ca").await;
-    callers.issue(&admin, "wasmbed-reconciler-plant-a-tls", "wasmbed-reconciler-plant-a", None).await;
-    let reconcilers = pods.start_all("wasmbed-reconciler-plant-a").await;
+    let reconcilers = installation.pods.start_all("wasmbed-reconciler-plant-a").await;
     let leader = leader(&admin).await;
     let (leads, waits): (Vec<_>, Vec<_>) = reconcilers.iter().partition(|pod| leader.starts_with(&pod.name));
     let ([leads], [waits]) = (leads.as_slice(), waits.as_slice()) else { panic!("one of two leads") };

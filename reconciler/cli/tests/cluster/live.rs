@@ -7,20 +7,20 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use wasmbed_api::{Device, Fleet};
-use wasmbed_control_plane_testing::{Kubernetes, Options};
+use wasmbed_control_plane_testing::Options;
 
-use crate::certificates::Authority;
-use crate::chart::{SYSTEM, render};
+use crate::chart::SYSTEM;
+use crate::installation::Installation;
 use crate::lines::{DEADLINE, Lines};
-use crate::objects::{apply_all, established};
-use crate::pods::{Pod, Pods};
+use crate::pod::Pod;
 use crate::repository::Repository;
 use crate::running::{Running, program};
+use crate::source::{manifest, ticker};
 
 const TENANTS: [&str; 2] = ["plant-a", "plant-b"];
 const DEVICES: [&str; 4] = ["one", "two", "three", "four"];
@@ -58,27 +58,18 @@ spec:
   source: {path: apps/ticker}
   targetSelector: {matchLabels: {site: north}}
 ";
-const TICKER: &str = "\
-fn main() {
-    for number in 0u32.. {
-        println!(\"tick {number}\");
-        wasmbed::sleep(core::time::Duration::from_millis(200));
-    }
-}
-";
-
 /// The name of a tenant's Service, which has no address of its own.
 fn service(tenant: &str) -> String {
     format!("wasmbed-live-{tenant}.{SYSTEM}.svc")
 }
 
 /// Whoever reads: from a place where the names of Services lead to the pods that are written into a file.
-struct Reader<'a> {
-    folder: &'a Path,
+struct Reader {
+    folder: PathBuf,
     token: PathBuf,
 }
 
-impl Reader<'_> {
+impl Reader {
     /// A command of the program, as this reader gives it.
     fn command(&self, tenant: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new("bwrap");
@@ -134,17 +125,10 @@ impl Heard {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn readers_that_are_named_see_what_devices_of_all_replicas_say_and_nobody_else_does() {
-    let Some(kubernetes) = Kubernetes::for_test(Options::default()).await else { return };
-    let folder = tempfile::Builder::new().prefix("wasmbed-live-").tempdir().unwrap();
-    let admin = kubernetes.client(SYSTEM).await;
-    let values = folder.path().join("values.yaml");
-    std::fs::write(&values, VALUES).unwrap();
-    let objects = render(kubernetes.programs(), &values);
-    apply_all(&admin, &objects).await;
-    established(&admin, &objects).await;
-    std::fs::write(folder.path().join("kubeconfig"), kubernetes.kubeconfig(TENANTS[0])).unwrap();
-    TENANTS.iter().for_each(|tenant| publish_keys(folder.path(), tenant));
-    let repository = Repository::create(folder.path());
+    let Some(installation) = Installation::of(VALUES, &TENANTS, Options::default()).await else { return };
+    let (admin, folder) = (installation.admin.clone(), installation.folder().to_owned());
+    TENANTS.iter().for_each(|tenant| publish_keys(&folder, tenant));
+    let repository = Repository::create(&folder);
     let fleet = json!({
         "apiVersion": "wasmbed.github.io/v1alpha1", "kind": "Fleet", "metadata": { "name": TENANTS[0] },
         "spec": { "url": repository.bare },
@@ -152,27 +136,24 @@ async fn readers_that_are_named_see_what_devices_of_all_replicas_say_and_nobody_
     let fleets = Api::<Fleet>::namespaced(admin.clone(), TENANTS[0]);
     fleets.patch(TENANTS[0], &PatchParams::apply("kubectl"), &Patch::Apply(fleet)).await.unwrap();
 
-    let of_anyone = kubernetes.kubeconfig_of("TOKEN", TENANTS[0]);
-    let kubeconfig_of = move |token: &str| of_anyone.replace("TOKEN", token);
-    let mut pods = Pods::new(admin.clone(), kubeconfig_of, folder.path(), &objects).await;
-    certificates(&admin, &pods, folder.path()).await;
+    let mut pods = installation.pods;
     let mut others = Vec::new();
     for deployment in ["wasmbed-builder", "wasmbed-signer-plant-a", "wasmbed-reconciler-plant-a"] {
         others.extend(pods.start_all(deployment).await);
     }
     let mut gateways = pods.start_all("wasmbed-gateway-plant-a-gateway-1").await;
     let foreign = pods.start_all("wasmbed-gateway-plant-b-gateway-1").await;
-    let address = format!("{}:7443", pods.service("wasmbed-gateway-plant-a-gateway-1"));
-    let _devices = devices(&repository, &address, folder.path());
-    let lead = |gateways: &[Pod]| names_lead(folder.path(), gateways, &foreign);
+    let address = pods.service("wasmbed-gateway-plant-a-gateway-1").to_string();
+    let _devices = devices(&repository, &address, &folder);
+    let lead = |gateways: &[Pod]| names_lead(&folder, gateways, &foreign);
     lead(&gateways);
 
     // Two readers of two tenants, and somebody whom nobody named.
     let mut readers = Vec::new();
     for (tenant, name) in [("plant-a", "reader"), ("plant-b", "reader"), ("plant-a", "other")] {
-        let token = folder.path().join(format!("{tenant}-{name}"));
+        let token = folder.join(format!("{tenant}-{name}"));
         std::fs::write(&token, token_of(&admin, tenant, name).await).unwrap();
-        readers.push(Reader { folder: folder.path(), token });
+        readers.push(Reader { folder: folder.clone(), token });
     }
     let (reader, of_b, other) = (&readers[0], &readers[1], &readers[2]);
 
@@ -231,23 +212,6 @@ fn publish_keys(folder: &Path, tenant: &str) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-async fn certificates(admin: &Client, pods: &Pods, folder: &Path) {
-    let (servers, callers) = (Authority::new("servers"), Authority::new("callers"));
-    servers.publish(admin, "streams-ca").await;
-    callers.publish(admin, "callers-ca").await;
-    for name in ["wasmbed-builder", "wasmbed-signer-plant-a", "wasmbed-signer-plant-b"] {
-        servers.issue(admin, &format!("{name}-tls"), name, Some(pods.service(name))).await;
-    }
-    for tenant in TENANTS {
-        servers.issue(admin, &format!("wasmbed-live-{tenant}-tls"), &service(tenant), None).await;
-        callers
-            .issue(admin, &format!("wasmbed-reconciler-{tenant}-tls"), &format!("wasmbed-reconciler-{tenant}"), None)
-            .await;
-    }
-    let ca = Api::<Secret>::namespaced(admin.clone(), SYSTEM).get("streams-ca").await.unwrap();
-    std::fs::write(folder.join("ca.crt"), &ca.data.unwrap()["ca.crt"].0).unwrap();
-}
-
 /// Devices that run, declared with an application for all of them.
 fn devices(repository: &Repository, address: &str, folder: &Path) -> Vec<Running> {
     let mut declared = DECLARED.to_owned();
@@ -269,9 +233,8 @@ fn devices(repository: &Repository, address: &str, folder: &Path) -> Vec<Running
         running.push(Running::start(name, &mut command));
     }
     repository.write("fleet.yaml", &declared);
-    repository
-        .write("apps/ticker/Cargo.toml", "[package]\nname = \"ticker\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
-    repository.write("apps/ticker/src/main.rs", TICKER);
+    repository.write("apps/ticker/Cargo.toml", &manifest("ticker"));
+    repository.write("apps/ticker/src/main.rs", &ticker("tick", 200));
     repository.push("The fleet");
     running
 }

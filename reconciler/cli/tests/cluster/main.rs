@@ -8,6 +8,7 @@ mod chart;
 mod dry_run;
 mod edition;
 mod hooks;
+mod installation;
 mod live;
 mod objects;
 mod on_embedded;

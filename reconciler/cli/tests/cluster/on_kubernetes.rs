@@ -1,19 +1,15 @@
 //! The cluster edition: the chart on a real API server, its pods with their ServiceAccounts' tokens, and RBAC enforced.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::Path;
 
 use kube::Client;
 use serde_json::Value;
-use tempfile::TempDir;
-use wasmbed_control_plane_testing::{Kubernetes, Options};
+use wasmbed_control_plane_testing::Options;
 
-use crate::certificates::Authority;
-use crate::chart::render;
 use crate::edition::{Component, Edition, TENANT};
-use crate::objects::{apply_all, established};
+use crate::installation::Installation;
 use crate::pod::Pod;
-use crate::pods::Pods;
 
 const VALUES: &str = "
 tls:
@@ -29,63 +25,43 @@ fleets:
       - {name: gateway-1, replicas: 3}
 ";
 
-/// The chart, installed.
-pub struct OnKubernetes {
-    admin: Client,
-    kubeconfig: PathBuf,
-    pods: Pods,
-    folder: TempDir,
-    kubernetes: Kubernetes,
-}
+/// The chart, installed with these values.
+pub struct OnKubernetes(Installation);
 
 impl OnKubernetes {
-    /// Does what a person does with `helm install`; nothing where a person leaves the real API server out.
+    /// Installs it; nothing where a person leaves the real API server out.
     pub async fn install() -> Option<Self> {
-        let kubernetes = Kubernetes::for_test(Options { audit: true, ..Options::default() }).await?;
-        let folder = tempfile::Builder::new().prefix("wasmbed-cluster-").tempdir().unwrap();
-        let admin = kubernetes.client(TENANT).await;
-        let values = folder.path().join("values.yaml");
-        std::fs::write(&values, VALUES).unwrap();
-        let objects = render(kubernetes.programs(), &values);
-        apply_all(&admin, &objects).await;
-        established(&admin, &objects).await;
-        let kubeconfig = folder.path().join("kubeconfig");
-        std::fs::write(&kubeconfig, kubernetes.kubeconfig(TENANT)).unwrap();
-        let of_anyone = kubernetes.kubeconfig_of("TOKEN", TENANT);
-        let kubeconfig_of = move |token: &str| of_anyone.replace("TOKEN", token);
-        let pods = Pods::new(admin.clone(), kubeconfig_of, folder.path(), &objects).await;
-        certificates(&admin, &pods).await;
-        Some(Self { admin, kubeconfig, pods, folder, kubernetes })
+        Some(Self(Installation::of(VALUES, &[TENANT], Options { audit: true, ..Options::default() }).await?))
     }
 }
 
 impl Edition for OnKubernetes {
     fn admin(&self) -> Client {
-        self.admin.clone()
+        self.0.admin.clone()
     }
 
     fn kubeconfig(&self) -> &Path {
-        &self.kubeconfig
+        &self.0.kubeconfig
     }
 
     fn folder(&self) -> &Path {
-        self.folder.path()
+        self.0.folder()
     }
 
     fn replicas(&self, component: Component) -> usize {
-        self.pods.replicas(deployment(component))
+        self.0.pods.replicas(deployment(component))
     }
 
     async fn start(&mut self, component: Component) -> Pod {
-        self.pods.start(deployment(component)).await
+        self.0.pods.start(deployment(component)).await
     }
 
     fn gateways(&self) -> SocketAddr {
-        self.pods.service(deployment(Component::Gateway))
+        self.0.pods.service(deployment(Component::Gateway))
     }
 
     fn look_back(&self) {
-        nothing_was_denied(&self.kubernetes.audit_log());
+        nothing_was_denied(&self.0.kubernetes.audit_log());
     }
 }
 
@@ -96,23 +72,6 @@ fn deployment(component: Component) -> &'static str {
         Component::Signer => "wasmbed-signer-plant-a",
         Component::Reconciler => "wasmbed-reconciler-plant-a",
         Component::Gateway => "wasmbed-gateway-plant-a-gateway-1",
-    }
-}
-
-async fn certificates(admin: &Client, pods: &Pods) {
-    let (servers, callers) = (Authority::new("servers"), Authority::new("callers"));
-    servers.publish(admin, "streams-ca").await;
-    callers.publish(admin, "callers-ca").await;
-    for name in [deployment(Component::Builder), deployment(Component::Signer)] {
-        servers.issue(admin, &format!("{name}-tls"), name, Some(v4(pods.service(name)))).await;
-    }
-    callers.issue(admin, "wasmbed-reconciler-plant-a-tls", "wasmbed-reconciler-plant-a", None).await;
-}
-
-fn v4(address: SocketAddr) -> Ipv4Addr {
-    match address.ip() {
-        IpAddr::V4(address) => address,
-        IpAddr::V6(_) => panic!("Services have IPv4 addresses here"),
     }
 }
 

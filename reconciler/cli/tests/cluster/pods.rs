@@ -69,6 +69,18 @@ impl Pods {
         usize::try_from(self.deployment(deployment).spec.replicas.unwrap()).unwrap()
     }
 
+    /// Starts as many pods of a Deployment as it says, and waits until they are ready.
+    pub async fn start_all(&mut self, deployment: &str) -> Vec<Pod> {
+        let mut pods = Vec::new();
+        for _ in 0..self.replicas(deployment) {
+            pods.push(self.start(deployment).await);
+        }
+        for pod in &mut pods {
+            pod.wait_until_ready().await;
+        }
+        pods
+    }
+
     /// Starts one pod more of a Deployment.
     pub async fn start(&mut self, deployment: &str) -> Pod {
         self.started += 1;
