@@ -63,6 +63,8 @@ const DEFINES: &[(&str, &str)] = &[
     ("WASM_DISABLE_HW_BOUND_CHECK", "1"),
     ("WASM_DISABLE_STACK_HW_BOUND_CHECK", "1"),
     ("WASM_ENABLE_LOG", "0"),
+    // Ways into compiled code, which there is none of.
+    ("WASM_ENABLE_QUICK_AOT_ENTRY", "0"),
     // A memory that grows does so in place where it can.
     ("WASM_HAVE_MREMAP", "1"),
 ];
@@ -123,7 +125,7 @@ const CORTEX_M: &str = "cortex-m";
 /// The compiler's default on bare metal is enumerations as short as they can be: then a structure would not be laid out as
 /// `src/wamr/raw.rs` says, and as it is everywhere else.
 const CORTEX_M_FLAGS: &[&str] = &["-fno-short-enums", "--specs=nano.specs"];
-/// What of newlib is linked: the small `snprintf`, `qsort`, `bsearch`, strings, and mathematics.
+/// What of newlib is linked: `memcpy`, `bsearch` and the like, and mathematics. What it has too large a one of is in `library.c`.
 const CORTEX_M_LIBRARIES: &[&str] = &["c_nano", "m"];
 
 fn main() {
@@ -142,6 +144,8 @@ fn main() {
         .warnings(false)
         .flag("-ffunction-sections")
         .flag("-fdata-sections")
+        // They cost each function instructions and a register, and serve debuggers that cannot read line tables.
+        .force_frame_pointer(false)
         .include(own.join(platform.folder))
         .include(&own);
     for flag in platform.flags {
@@ -163,6 +167,9 @@ fn main() {
     build.file(own.join("memory.c"));
     build.file(own.join("interpreter.c"));
     build.file(own.join("one_thread.c"));
+    if platform.folder == CORTEX_M {
+        build.file(own.join(CORTEX_M).join("library.c"));
+    }
     // Compiled apart, linked as one: each refers to the other.
     let interpreter = common.opt_level(2).files(INTERPRETER.iter().map(|file| core.join(file))).compile_intermediates();
     build.objects(interpreter);

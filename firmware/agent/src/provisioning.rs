@@ -308,9 +308,10 @@ impl Fields {
     /// The place of a name among those that are known; each is there once.
     fn take(&mut self, name: &str, names: &[&str]) -> Result<usize, ProvisioningError> {
         let place = names.iter().position(|known| *known == name);
-        let place = place.ok_or_else(|| ProvisioningError::Malformed(format!("unknown field {name:?}")))?;
+        let place = place
+            .ok_or_else(|| ProvisioningError::Malformed(format!("unknown field \"{}\"", name.escape_default())))?;
         if self.0 & 1 << place != 0 {
-            return Err(ProvisioningError::Malformed(format!("field {name:?} is there twice")));
+            return Err(ProvisioningError::Malformed(format!("field \"{name}\" is there twice")));
         }
         self.0 |= 1 << place;
         Ok(place)

@@ -1,6 +1,6 @@
 //! One TLS connection: bytes of the network in, plaintext out, and back.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem;
@@ -14,6 +14,7 @@ use wasmbed_protocol::{PublicKey, spki};
 
 use super::exporter::Exporter;
 use super::identity::TlsIdentity;
+use super::reason::reason;
 
 /// Most bytes held of what came but cannot be taken yet: three records of the largest size a gateway sends.
 const MAX_INCOMING: usize = 3 * (TLS_MAX_FRAGMENT + 256);
@@ -34,7 +35,7 @@ pub(crate) enum TlsError {
 
 impl From<rustls::Error> for TlsError {
     fn from(error: rustls::Error) -> Self {
-        Self::Refused(error.to_string())
+        Self::Refused(reason(&error).into_owned())
     }
 }
 

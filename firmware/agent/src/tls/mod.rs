@@ -11,6 +11,7 @@ mod hash;
 mod identity;
 mod key_exchange;
 mod provider;
+mod reason;
 mod verifier;
 
 pub(crate) use connection::TlsConnection;

@@ -113,14 +113,6 @@ os_vprintf(const char *format, va_list ap)
     return 0;
 }
 
-/* newlib's snprintf can print into memory of its own making, which WAMR never asks for: it has no heap. */
-void *
-_sbrk(ptrdiff_t increment)
-{
-    (void)increment;
-    return (void *)-1;
-}
-
 /* newlib's would send a signal. This is a fault, which ends the application that had the processor. */
 void
 abort(void)

@@ -37,7 +37,7 @@ pub enum Refusal {
     #[error("the payload of a signed object is not deterministic CBOR")]
     NotDeterministic,
     /// It belongs to another fleet.
-    #[error("for the fleet {found:?}, not for {expected:?}")]
+    #[error("for the fleet \"{}\", not for \"{}\"", found.escape_default(), expected.escape_default())]
     OtherFleet {
         /// The fleet it names.
         found: String,
@@ -62,7 +62,7 @@ pub enum Refusal {
     #[error("an Assignment of another session")]
     OtherSession,
     /// An Assignment made for a session at another gateway.
-    #[error("an Assignment through the gateway {0:?}, which is not this one")]
+    #[error("an Assignment through the gateway \"{}\", which is not this one", .0.escape_default())]
     OtherGateway(String),
     /// An Assignment that is not newer than the last of this session.
     #[error("Assignment {found} is not newer than {last}")]
@@ -73,7 +73,7 @@ pub enum Refusal {
         last: u64,
     },
     /// An Assignment that names one application twice.
-    #[error("an Assignment that names {0:?} twice")]
+    #[error("an Assignment that names \"{}\" twice", .0.escape_default())]
     DuplicateApplication(String),
     /// A Release other than the one asked for.
     #[error("another Release than the one asked for")]
