@@ -2,6 +2,7 @@
 # Builds boards' firmware into target/firmware/<board>.elf of the repository.
 # Usage: firmware/boards/build.sh            every board
 #        firmware/boards/build.sh BOARD...   these
+#        FEATURES=... firmware/boards/build.sh BOARD...   these, with features of theirs
 set -eu
 cd "$(dirname "$0")"
 
@@ -37,6 +38,7 @@ for board in $wanted; do
     [ -n "$target" ] || fail "there is no board $board; there are: $boards"
     # shellcheck disable=SC2086 # several arguments
     RUSTC_BOOTSTRAP=1 RUSTFLAGS="$flags" \
-        "${CARGO:-cargo}" build --quiet --locked --release $library -p "$board" --target "$target"
+        "${CARGO:-cargo}" build --quiet --locked --release $library -p "$board" --target "$target" \
+        --features "${FEATURES:-}"
     cp "target/$target/release/$board" "$out/$board.elf"
 done
