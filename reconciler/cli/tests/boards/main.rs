@@ -12,6 +12,8 @@ mod fleet;
 mod hog;
 mod hostile;
 mod idle;
+mod liar;
+mod lies;
 mod many;
 mod power;
 mod refusals;
