@@ -58,7 +58,7 @@ const CHECKS: [Check; 12] = [
         name: "Rust library sources",
         command: &["rustup", "component", "list", "--installed", "--toolchain", TOOLCHAIN],
         holds: &["rust-src"],
-        without: "no application is built from source",
+        without: "no application and no firmware is built from source",
         install: "rustup component add rust-src --toolchain 1.95.0",
         needed: true,
     },
