@@ -70,7 +70,8 @@ mod tests {
 
     fn refusal(size: u32, max_module: Option<u64>) -> Option<String> {
         let registry = max_module.map(|max_module| {
-            let options = RegistryOptions { repository: "r.example/m".to_owned(), credentials: None, max_module };
+            let options =
+                RegistryOptions { repository: "r.example/m".to_owned(), ca: None, credentials: None, max_module };
             Registry::new(options).expect("a repository")
         });
         LargeModules::new(registry).refusal(&Module { digest: Digest::of(b"module"), size, memory: 0 })
