@@ -8,10 +8,7 @@ mod declaration_files;
 mod device;
 mod doctor;
 mod emulate;
-mod emulator;
 mod enroll;
-mod gateway;
-mod health;
 mod host;
 mod key_files;
 mod keys;
@@ -21,14 +18,13 @@ mod logs;
 mod new;
 mod plan;
 mod print;
+mod processes;
 mod provision;
-mod reconcile;
 mod results;
 mod state_folder;
 mod status;
 mod up;
 mod validate;
-mod workers;
 
 use std::process::ExitCode;
 
@@ -101,13 +97,13 @@ async fn run_async(command: Command, output: arguments::Output) -> Result<ExitCo
         Command::Enroll(arguments) => enroll::run(&arguments, output).await?,
         Command::Provision(arguments) => provision::run(&arguments, output).await?,
         Command::Emulate(arguments) => emulate::run(arguments).await?,
-        Command::Reconcile(arguments) => return reconcile::run(&arguments, output).await,
+        Command::Reconcile(arguments) => return processes::reconcile::run(&arguments, output).await,
         Command::Keys(arguments) => keys::run(&arguments, output).await?,
         Command::Link(arguments) => link::run(arguments, output).await?,
-        Command::Gateway(arguments) => gateway::run(arguments).await?,
-        Command::Signer(arguments) => workers::signer(&arguments).await?,
-        Command::Emulator(arguments) => emulator::run(&arguments).await?,
-        Command::Builder(arguments) => workers::builder(&arguments).await?,
+        Command::Gateway(arguments) => processes::gateway::run(arguments).await?,
+        Command::Signer(arguments) => processes::signer::run(&arguments).await?,
+        Command::Emulator(arguments) => processes::emulator::run(&arguments).await?,
+        Command::Builder(arguments) => processes::builder::run(&arguments).await?,
         Command::Crds
         | Command::Completions { .. }
         | Command::Connect { .. }

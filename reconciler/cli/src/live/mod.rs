@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use wasmbed_streams::live::{LiveEvent, LiveFilter};
 
 use crate::arguments::LiveArguments;
+use crate::processes::streams::connector;
 use crate::state_folder::StateFolder;
-use crate::workers::connector;
 
 /// Calls `show` with each event that `filter` wants.
 ///

@@ -19,8 +19,8 @@ use wasmbed_streams::live::{self, LiveHub};
 
 use crate::api::Reached;
 use crate::arguments::{self, Output};
+use crate::processes::registry::registry;
 use crate::state_folder::StateFolder;
-use crate::workers::registry;
 use crate::{key_files, print};
 use gateways::Gateways;
 use shutdown::shutdown;

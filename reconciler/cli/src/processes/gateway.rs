@@ -7,11 +7,13 @@ use wasmbed_health::Health;
 use wasmbed_keys::gateway_secret;
 use wasmbed_streams::live::{self, LiveHub};
 
+use super::health;
+use super::registry::registry;
+use super::streams::{connector_or, door};
 use crate::arguments::Gateway;
 use crate::state_folder::StateFolder;
 use crate::up::signals;
-use crate::workers::{connector_or, door, registry};
-use crate::{api, health, host};
+use crate::{api, host};
 
 /// Serves one Gateway until told to end; then it takes no more connections and ends its sessions one after another.
 ///

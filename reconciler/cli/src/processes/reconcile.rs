@@ -5,14 +5,17 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use serde_json::json;
 use wasmbed_health::Health;
-use wasmbed_keys::{KeySource, SecretPlace, release_secret};
+use wasmbed_keys::release_secret;
 use wasmbed_reconciler::Options;
 
+use super::health;
+use super::key_source::key_source;
+use super::registry::registry;
+use super::streams::connector_or;
 use crate::arguments::{Output, Reconcile};
 use crate::state_folder::StateFolder;
 use crate::up::signals;
-use crate::workers::{connector_or, registry};
-use crate::{api, health, host, key_files, print};
+use crate::{api, host, key_files, print};
 
 /// Runs the reconciler against an API: for good, or once. Of the state folder it uses what the arguments do not name: the
 /// release key, the caches and the builder's socket.
@@ -23,13 +26,9 @@ pub(crate) async fn run(arguments: &Reconcile, output: Output) -> Result<ExitCod
     let registry = registry(&arguments.registry)?;
     let state = || StateFolder::named_by(&arguments.api.state);
     let api::Reached { client, namespace } = api::reach(&arguments.api).await?;
-    let release_key = match &arguments.keys.system_namespace {
-        Some(system) => KeySource::Secret(SecretPlace { namespace: system.clone(), name: release_secret(&namespace) }),
-        None => {
-            let key = key_files::load(&state()?.key("release"));
-            KeySource::Fixed(key.context("Releases are signed with it")?)
-        }
-    };
+    let release_key = key_source(&arguments.keys, release_secret(&namespace), || {
+        key_files::load(&state()?.key("release")).context("Releases are signed with it")
+    })?;
     let own_health = Health::default();
     let _answering = health::answer(&arguments.health, &own_health).await?;
     let options = Options {

@@ -7,9 +7,10 @@ use wasmbed_emulator::backends::firmware_folders;
 use wasmbed_health::Health;
 use wasmbed_protocol::PublicKey;
 
+use super::health;
+use crate::api;
 use crate::arguments::Emulator;
 use crate::up::signals;
-use crate::{api, health};
 
 /// Plays the devices of a namespace that declare an emulation, until told to end; then it ends them in order.
 ///
