@@ -106,9 +106,10 @@ impl Library {
 
     fn turn_away(&mut self, gone: &Arrived) {
         // A gateway that sends more than any Assignment names is owed no memory.
-        if self.turned_away.len() < MAX_APPLICATIONS {
-            self.turned_away.push((gone.digest, gone.known.memory));
+        if self.turned_away.len() >= MAX_APPLICATIONS {
+            self.turned_away.remove(0);
         }
+        self.turned_away.push((gone.digest, gone.known.memory));
     }
 
     /// An Assignment came that names these, of which the device has memory for some: lets go what arrived and is not kept.

@@ -41,8 +41,8 @@ pub(crate) enum Heard {
     Pending { reason: String },
     /// A verified Release.
     Release { digest: ReleaseDigest, release: Release, cose: Vec<u8> },
-    /// A verified Assignment of this session.
-    Assigned { assignment: Assignment, cose: Vec<u8> },
+    /// A verified Assignment of this session, and whether it is the first.
+    Assigned { assignment: Assignment, cose: Vec<u8>, first: bool },
     /// A signed object that is not believed. Nothing changes.
     NotBelieved { what: &'static str, refusal: Refusal },
     /// Bytes of a module, which nothing vouches for yet.
@@ -251,8 +251,8 @@ impl Session {
         let expected = Expected { device: &trust.key, nonce: &self.nonce, gateway: &self.gateway, last: self.last };
         match Assignment::verify(&cose, self.keys(), &expected) {
             Ok(assignment) => {
-                self.last = Some(assignment.n);
-                Heard::Assigned { assignment, cose }
+                let first = self.last.replace(assignment.n).is_none();
+                Heard::Assigned { assignment, cose, first }
             }
             Err(refusal) => Heard::NotBelieved { what: "an Assignment", refusal },
         }

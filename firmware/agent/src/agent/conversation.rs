@@ -115,7 +115,7 @@ impl Agent {
                 self.say(Level::Warn, format!("waiting to be enrolled: {reason}"));
             }
             Heard::Release { digest, release, cose } => self.library.arrived(digest.0, &release, cose),
-            Heard::Assigned { assignment, cose } => self.remember(assignment.entries, cose),
+            Heard::Assigned { assignment, cose, first } => self.remember(assignment.entries, cose, first),
             Heard::NotBelieved { what, refusal } => self.say(Level::Error, format!("refused {what}: {refusal}")),
             Heard::Chunk(chunk) => {
                 if let Err(lie) = self.chunk(chunk) {

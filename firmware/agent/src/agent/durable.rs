@@ -4,13 +4,11 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use wasmbed_protocol::limits::MAX_APPLICATIONS;
 use wasmbed_protocol::message::Level;
 use wasmbed_protocol::signed::Entry;
 
 use super::Agent;
 use crate::map::Map;
-use crate::session::Ended;
 use crate::store::{Digest, Event, Key, Outcome, Ticket};
 
 /// Why something was asked of the store.
@@ -18,8 +16,8 @@ use crate::store::{Digest, Event, Key, Outcome, Ticket};
 pub(super) enum Purpose {
     /// To remember the newest KeySet.
     KeySet,
-    /// To remember what is assigned; then it is acted on.
-    Assignment(Vec<Entry>),
+    /// To remember what is assigned; then it is acted on, as far as there is memory.
+    Assignment { entries: Vec<Entry>, room: usize },
     /// To remember an application's record.
     Record(String),
     /// To forget an application.
@@ -51,7 +49,7 @@ impl Purposes {
 
     /// Whether an Assignment is being made durable.
     pub(super) fn deciding(&self) -> bool {
-        self.0.values().any(|purpose| matches!(purpose, Purpose::Assignment(_)))
+        self.0.values().any(|purpose| matches!(purpose, Purpose::Assignment { .. }))
     }
 
     /// Whether this Release or module is on its way out.
@@ -105,7 +103,7 @@ impl Agent {
         match purpose {
             // What failed is kept in memory, and written again when it is told again.
             Purpose::KeySet => {}
-            Purpose::Assignment(entries) => self.act_on(&entries, failed.is_none()),
+            Purpose::Assignment { entries, room } => self.act_on(&entries, room, failed.is_none()),
             Purpose::Record(application) => self.supervisor.saved(&application, failed.is_none(), self.now),
             Purpose::Removal(application) => self.supervisor.removed(&application, failed.is_none(), self.now),
             Purpose::Boot => {
@@ -128,59 +126,41 @@ impl Agent {
         }
     }
 
-    /// Makes a set of entries durable, and acts on them then: what is acted on survives a reset.
-    pub(super) fn remember(&mut self, entries: Vec<Entry>, cose: Vec<u8>) {
+    /// Makes a set of entries durable, and acts on them then: what is acted on survives a reset. `first` says that the session brought
+    /// none before.
+    pub(super) fn remember(&mut self, entries: Vec<Entry>, cose: Vec<u8>, first: bool) {
         // Now, and not when it is durable: what arrives until then belongs to the Assignment after this one.
         let room = self.room(&entries);
         let names = |entries: &[Entry], digest: &Digest| entries.iter().any(|entry| entry.release.0 == *digest);
         self.library.keep_arrived(|digest| names(&entries[..room], digest), |digest| names(&entries, digest));
-        // The gateway believes that a device holds every Release which an Assignment of the session named.
-        let lacks = |entry: &Entry| {
-            let digest = &entry.release.0;
-            let had_none = self.supervisor.is_beyond(entry) || self.library.was_turned_away(digest);
-            had_none && self.library.release(digest).is_none()
-        };
-        if entries[..room].iter().any(lacks) {
-            self.end(Ended::because("to be given a Release that there was no memory for"));
+        // With its first Assignment a session brings every Release that it has to give.
+        if !first {
+            self.ask_for_what_is_lacking(&entries[..room]);
         }
         if self.assigned.as_ref() == Some(&entries) {
             // Each session brings the same decision with a nonce of its own; flash is spared that. How many there is memory for may be
             // another number than when their Releases were not known.
             if !self.purposes.deciding() && self.supervisor.kept() != room {
-                self.act_on(&entries, true);
+                self.act_on(&entries, room, true);
             }
             return;
         }
         self.assigned = Some(entries.clone());
         match self.store.put(Key::Assignment, cose) {
-            Ok(ticket) => self.purposes.insert(ticket, Purpose::Assignment(entries)),
+            Ok(ticket) => self.purposes.insert(ticket, Purpose::Assignment { entries, room }),
             Err(error) => {
                 self.say(Level::Error, format!("the Assignment cannot be kept over a reset: {error}"));
-                self.act_on(&entries, false);
+                self.act_on(&entries, room, false);
             }
         }
     }
 
-    fn act_on(&mut self, entries: &[Entry], durable: bool) {
+    pub(super) fn act_on(&mut self, entries: &[Entry], room: usize, durable: bool) {
         if !durable {
             // The same decision is to be written when it comes again.
             self.assigned = None;
         }
-        self.supervisor.assign(entries, self.room(entries), self.now);
+        self.supervisor.assign(entries, room, self.now);
         self.changed = true;
-    }
-
-    /// How many of these the device has memory for: the first by name, which is the order they are in, until it is used up.
-    pub(super) fn room(&self, entries: &[Entry]) -> usize {
-        let mut left = self.memory_for_applications;
-        let fits = |entry: &&Entry| {
-            let before = self.supervisor.releases_of(&entry.application);
-            let releases = before.chain([entry.release.0]);
-            let most = releases.map(|release| self.library.memory_with(&release)).max().unwrap_or(0);
-            let fits = most <= left;
-            left = left.saturating_sub(most);
-            fits
-        };
-        entries.iter().take(MAX_APPLICATIONS).take_while(fits).count()
     }
 }

@@ -5,6 +5,7 @@ mod collect;
 mod conversation;
 mod durable;
 mod install;
+mod room;
 mod runs;
 
 use alloc::collections::VecDeque;
@@ -197,6 +198,7 @@ impl Agent {
             busy |= self.take_effects();
             if self.booted && self.changed {
                 self.changed = false;
+                self.make_room();
                 self.collect();
                 self.install();
                 busy = true;

@@ -22,6 +22,10 @@ impl Beyond {
         self.assigned - self.entries.len()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     pub(super) fn holds(&self, application: &str) -> bool {
         self.entries.iter().any(|(name, _)| name == application)
     }

@@ -87,15 +87,31 @@ impl Supervisor {
         self.beyond.kept()
     }
 
-    /// The Releases that an application has on flash: the one it runs, and the one to fall back to.
-    pub(crate) fn releases_of(&self, application: &str) -> impl Iterator<Item = Digest> {
-        let slots = self.applications.get(application).map(Application::slots);
-        slots.into_iter().flatten().map(|slot| slot.release)
+    /// The Releases that an application has on flash: the one it runs, and the one to fall back to; that not, if it is `without` and may be.
+    pub(crate) fn releases_of(&self, application: &str, without: bool) -> impl Iterator<Item = Digest> {
+        let application = self.applications.get(application);
+        let spared = application.filter(|_| without).and_then(Application::spare);
+        let slots = application.map(Application::slots).into_iter().flatten();
+        slots.filter(move |slot| Some(*slot) != spared).map(|slot| slot.release)
+    }
+
+    /// Lets an application's previous release go, if it is not needed any more.
+    pub(crate) fn let_previous_of_go(&mut self, application: &str, now: u64) {
+        if let Some(application) = self.applications.get_mut(application)
+            && application.let_previous_go()
+        {
+            application.reconcile(&mut self.world, now);
+        }
     }
 
     /// Whether the Assignment before this one named it, beyond what the device can run.
-    pub(crate) fn is_beyond(&self, entry: &Entry) -> bool {
-        self.beyond.holds(&entry.application)
+    pub(crate) fn is_beyond(&self, application: &str) -> bool {
+        self.beyond.holds(application)
+    }
+
+    /// Whether there is no memory for some of the assigned ones.
+    pub(crate) fn has_beyond(&self) -> bool {
+        !self.beyond.is_empty()
     }
 
     /// Takes in a record found on flash at boot. What it says runs once an Assignment is known too.

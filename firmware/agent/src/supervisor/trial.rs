@@ -15,6 +15,11 @@ impl Application {
         failed.is_some_and(|failed| failed.release == present.release && failed.restart_counter == present.restart)
     }
 
+    /// The release before the one that has proven healthy: it may go where there is no room for it.
+    pub(super) fn spare(&self) -> Option<Slot> {
+        self.record.previous.filter(|previous| self.record.confirmed && self.record.current != Some(*previous))
+    }
+
     pub(super) fn let_previous_go(&mut self) -> bool {
         let free = self.record.confirmed && self.record.previous.is_some();
         if free {
